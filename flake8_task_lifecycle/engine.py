@@ -1,0 +1,45 @@
+"""Source to findings: the one engine that flake8 and the audit drive."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from collections.abc import Sequence
+
+from flake8_task_lifecycle.facts import Facts
+from flake8_task_lifecycle.model import Finding
+from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.rules import RULES
+from flake8_task_lifecycle.source import Source
+
+_log = logging.getLogger("flake8.task_lifecycle")
+
+GUARD = True
+"""Whether a rule that fails is logged and left out; the tests switch it off to see the failure."""
+
+
+def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -> list[Finding]:
+    """Findings of one file, sorted by position and code.
+
+    ``tree`` is what ``ast.parse`` made of ``lines``; it is left unchanged. ``name`` is the display name, which
+    need not exist. A rule that fails is left out, and so are all of them when no tree can be built (input nested
+    too deeply); the loss is logged at debug level.
+    """
+    findings: list[Finding] = []
+    try:
+        facts = Facts(tree, Source(lines, name), options)
+    except Exception:
+        if not GUARD:
+            raise
+        _log.debug("%s: not analysed", name, exc_info=True)
+        return findings
+    for rule in RULES:
+        if rule.code not in options.codes:
+            continue
+        try:
+            findings += rule.check(facts)
+        except Exception:
+            if not GUARD:
+                raise
+            _log.debug("%s: %s lost", name, rule.code, exc_info=True)
+    return sorted(findings, key=lambda finding: (finding.span, finding.code, finding.message))

@@ -1,0 +1,155 @@
+"""What a test tells of a task that some local names hold: which branch it can take, and where the task is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+from astroid import nodes
+
+from flake8_task_lifecycle.flow import constant_truth, walk
+
+
+class State(Enum):
+    """The task on one outcome of a test: it may still run, or it has finished."""
+
+    LIVE = "live"
+    DONE = "done"
+
+
+Outcomes = Mapping[bool, State]
+_BOTH: Outcomes = {True: State.LIVE, False: State.LIVE}
+
+
+def outcomes(test: nodes.NodeNG, names: frozenset[str], settled: Mapping[str, bool]) -> Outcomes:
+    """The outcomes that a test can have while one of ``names`` holds a task, with the task's state on each.
+
+    ``settled`` gives the tests, by their text, that are known to have been true or false where the task was
+    spawned. An outcome that cannot happen is left out.
+    """
+    match test:
+        case nodes.Name() | nodes.NamedExpr() if _is_one_of(test, names):
+            return {True: State.LIVE}
+        case nodes.UnaryOp() if test.op == "not":
+            inner = outcomes(test.operand, names, settled)
+            return {not result: state for result, state in inner.items()}
+        case nodes.BoolOp():
+            return _combined(test, names, settled)
+        case nodes.Call():
+            return _of_call(test, names)
+        case nodes.Compare():
+            compared = _compared_with_none(test, names)
+            if compared is not None:
+                return compared
+    constant = constant_truth(test)
+    if constant is not None:
+        return {constant: State.LIVE}
+    known = settled.get(test.as_string()) if settled else None
+    return _BOTH if known is None else {known: State.LIVE}
+
+
+def _combined(test: nodes.BoolOp, names: frozenset[str], settled: Mapping[str, bool]) -> Outcomes:
+    """``and`` stops at the first false operand, ``or`` at the first true one."""
+    stopping = test.op == "or"
+    found: dict[bool, State] = {}
+    going_on = State.LIVE
+    for operand in test.values:
+        operand_outcomes = outcomes(operand, names, settled)
+        if stopping in operand_outcomes:
+            state = State.DONE if State.DONE in {operand_outcomes[stopping], going_on} else State.LIVE
+            found[stopping] = _weaker(found.get(stopping), state)
+        if (not stopping) not in operand_outcomes:
+            return found
+        if operand_outcomes[not stopping] is State.DONE:
+            going_on = State.DONE
+    found[not stopping] = going_on
+    return found
+
+
+def _weaker(known: State | None, other: State) -> State:
+    return State.LIVE if State.LIVE in {known, other} else State.DONE
+
+
+def _of_call(test: nodes.Call, names: frozenset[str]) -> Outcomes:
+    function = test.func
+    if isinstance(function, nodes.Attribute):
+        if _is_one_of(function.expr, names) and function.attrname in {"done", "cancelled"}:
+            return {True: State.DONE, False: State.LIVE}
+    elif isinstance(function, nodes.Name) and function.name == "isinstance" and test.args:
+        return {True: State.LIVE} if _is_one_of(test.args[0], names) else _BOTH
+    return _BOTH
+
+
+def _compared_with_none(test: nodes.Compare, names: frozenset[str]) -> Outcomes | None:
+    if len(test.ops) != 1:
+        return None
+    operator, right = test.ops[0]
+    sides = [test.left, right]
+    if not any(_is_one_of(side, names) for side in sides):
+        return None
+    if not any(isinstance(side, nodes.Const) and side.value is None for side in sides):
+        return None
+    if operator in {"is", "=="}:
+        return {False: State.LIVE}
+    return {True: State.LIVE} if operator in {"is not", "!="} else None
+
+
+def _is_one_of(expression: nodes.NodeNG, names: frozenset[str]) -> bool:
+    if isinstance(expression, nodes.NamedExpr):
+        expression = expression.target
+    return isinstance(expression, nodes.Name | nodes.AssignName) and expression.name in names
+
+
+def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str, bool]:
+    """The tests whose outcome is known wherever a task runs on, by their text.
+
+    These are the tests of the ``if`` statements around the spawn, of those before it that leave the block, and the
+    names set to a constant beside it. One that reads a name which is bound again further down is left out.
+    """
+    settled: dict[str, bool] = {}
+    stores = [node for node in walk(function.body) if isinstance(node, nodes.AssignName)]
+
+    def settle(test: nodes.NodeNG, outcome: bool) -> None:
+        while isinstance(test, nodes.UnaryOp) and test.op == "not":
+            test, outcome = test.operand, not outcome
+        read = {node.name for node in walk([test]) if isinstance(node, nodes.Name | nodes.AssignName)}
+        if not any(store.name in read and store.lineno > test.lineno for store in stores):
+            settled.setdefault(test.as_string(), outcome)
+
+    child, parent = spawn, spawn.parent
+    while child is not function:
+        if isinstance(parent, nodes.If) and child is not parent.test:
+            settle(parent.test, child in parent.body)
+        for sibling in _siblings(child, parent):
+            if isinstance(sibling, nodes.If) and sibling.lineno < child.lineno and _leaves(sibling):
+                settle(sibling.test, False)
+            if (
+                isinstance(sibling, nodes.Assign)
+                and isinstance(sibling.value, nodes.Const)
+                and child is spawn.statement()
+            ):
+                settle(sibling.targets[0], bool(sibling.value.value))
+        child, parent = parent, parent.parent
+    return settled
+
+
+def _siblings(statement: nodes.NodeNG, parent: nodes.NodeNG) -> list[nodes.NodeNG]:
+    """The statements of the block that a statement stands in; none for an expression."""
+    for block in ("body", "orelse", "finalbody"):
+        found = getattr(parent, block, None)
+        if isinstance(found, list) and statement in found:
+            return found
+    return []
+
+
+def _leaves(branch: nodes.If) -> bool:
+    """Whether a branch without an ``else`` leaves the block it stands in."""
+    return not branch.orelse and isinstance(branch.body[-1], nodes.Return | nodes.Raise | nodes.Break | nodes.Continue)
+
+
+def matched(case: nodes.MatchCase, names: frozenset[str]) -> Outcomes:
+    """The outcomes of one ``case`` while one of ``names`` holds a task: ``None`` does not match a task."""
+    subject, pattern = case.parent.subject, case.pattern
+    if _is_one_of(subject, names) and isinstance(pattern, nodes.MatchSingleton) and pattern.value is None:
+        return {False: State.LIVE}
+    return _BOTH

@@ -1,0 +1,324 @@
+"""Evaluates expressions: bindings, attributes, calls, as far as the module shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle.facts.annotations import annotated
+from flake8_task_lifecycle.facts.classes import Classes
+from flake8_task_lifecycle.facts.definitions import (
+    annotation_of,
+    is_abstract,
+    is_classmethod,
+    is_generator,
+    is_plainly_decorated,
+    is_property,
+    is_static,
+    positional,
+    returns,
+)
+from flake8_task_lifecycle.facts.values import (
+    LITERAL,
+    NONE,
+    UNKNOWN,
+    UNKNOWN_ONLY,
+    Definition,
+    External,
+    Instance,
+    Other,
+    Partial,
+    Value,
+    Values,
+    each,
+)
+from flake8_task_lifecycle.names import Names, canonical, enclosing_class
+from flake8_task_lifecycle.tree import Tree
+
+_MAX_DEPTH = 24
+
+_LITERALS: dict[type[nodes.NodeNG], str] = {
+    nodes.List: "builtins.list",
+    nodes.ListComp: "builtins.list",
+    nodes.Set: "builtins.set",
+    nodes.SetComp: "builtins.set",
+    nodes.Dict: "builtins.dict",
+    nodes.DictComp: "builtins.dict",
+    nodes.Tuple: "builtins.tuple",
+    nodes.GeneratorExp: "builtins.generator",
+    nodes.JoinedStr: "builtins.str",
+}
+
+
+class Evaluator:
+    """Evaluates the expressions of one module, each at most once."""
+
+    def __init__(self, tree: Tree, names: Names, package: str) -> None:
+        self._tree = tree
+        self._names = names
+        self._package = package
+        self._known: dict[nodes.NodeNG, Values] = {}
+        self._pending: set[object] = set()
+        self._cuts = 0
+        self.classes = Classes(tree, names, self._bases)
+
+    def of(self, expression: nodes.NodeNG) -> Values:
+        """What the expression can be; holds UNKNOWN wherever part of that is not known."""
+        known = self._known.get(expression)
+        if known is not None:
+            return known
+        if expression in self._pending or len(self._pending) > _MAX_DEPTH:
+            self._cuts += 1
+            return UNKNOWN_ONLY
+        cuts = self._cuts
+        self._pending.add(expression)
+        try:
+            values = frozenset(self._evaluate(expression)) or UNKNOWN_ONLY
+        finally:
+            self._pending.discard(expression)
+        if cuts == self._cuts or not self._pending:
+            self._known[expression] = values
+        return values
+
+    def _evaluate(self, expression: nodes.NodeNG) -> Iterable[Value]:
+        match expression:
+            case nodes.Name():
+                return self.named(expression, expression.name)
+            case nodes.Attribute():
+                return each(self.of(expression.expr), lambda base: self.member(base, expression.attrname))
+            case nodes.Call():
+                return each(self.of(expression.func), lambda function: self._result(function, expression))
+            case nodes.Await() | nodes.NamedExpr():
+                return self.of(expression.value)
+            case nodes.IfExp():
+                return self.of(expression.body) | self.of(expression.orelse)
+            case nodes.BoolOp():
+                return each(expression.values, self.of)
+            case nodes.Const():
+                return (NONE if expression.value is None else LITERAL,)
+            case nodes.Lambda():
+                return (Definition(expression),)
+        literal = _LITERALS.get(type(expression))
+        return (Instance(External(literal), exact=True),) if literal else UNKNOWN_ONLY
+
+    def named(self, node: nodes.NodeNG, name: str) -> Iterable[Value]:
+        """What a name read at a node can be."""
+        binding = self._names.binding(node, name)
+        if binding is None:
+            stars = self._star_imports()
+            if stars and name in library.ASYNCIO_STAR and set(stars) == {"asyncio"}:
+                return (External(f"asyncio.{name}"),)
+            if stars and set(stars) != {"asyncio"}:
+                return UNKNOWN_ONLY
+            return (External(f"builtins.{name}"),)
+        return each(binding.nodes, lambda bound: self._bound(bound, name))
+
+    def _star_imports(self) -> list[str]:
+        return [
+            statement.modname
+            for statement in self._tree.module.body
+            if isinstance(statement, nodes.ImportFrom) and statement.names[0][0] == "*"
+        ]
+
+    def _bound(self, node: nodes.NodeNG, name: str) -> Iterable[Value]:
+        match node:
+            case nodes.FunctionDef() | nodes.ClassDef():
+                return (Definition(node),)
+            case nodes.Import():
+                for module, alias in node.names:
+                    if alias == name:
+                        return (External(canonical(module)),)
+                return (External(name),)
+            case nodes.ImportFrom():
+                return self._imported(node, name)
+            case nodes.AssignName():
+                return self._assigned(node)
+            case nodes.DelName():
+                return ()
+        return UNKNOWN_ONLY
+
+    def _imported(self, statement: nodes.ImportFrom, name: str) -> Iterable[Value]:
+        home = statement.modname
+        if statement.level:
+            base = self._package.split(".") if self._package else []
+            if len(base) < statement.level:
+                return UNKNOWN_ONLY
+            home = ".".join([*base[: len(base) - statement.level + 1], *([home] if home else [])])
+        for real, alias in statement.names:
+            if (alias or real) == name:
+                return (External(canonical(f"{home}.{real}")),)
+        return UNKNOWN_ONLY
+
+    def _assigned(self, target: nodes.NodeNG) -> Iterable[Value]:
+        parent = target.parent
+        match parent:
+            case nodes.Assign():
+                return self.of(parent.value)
+            case nodes.NamedExpr():
+                return self.of(parent.value)
+            case nodes.AnnAssign():
+                declared = frozenset(annotated(self, parent.annotation))
+                if UNKNOWN not in declared or parent.value is None:
+                    return declared
+                return self.of(parent.value)
+            case nodes.AugAssign():
+                return ()
+            case nodes.Arguments():
+                return self._parameter(parent, target)
+            case nodes.With():
+                for context, variable in parent.items:
+                    if variable is target:
+                        return self.of(context)
+            case nodes.Tuple() | nodes.List():
+                return self._unpacked(parent, target)
+        return UNKNOWN_ONLY
+
+    def _unpacked(self, targets: nodes.Tuple | nodes.List, target: nodes.NodeNG) -> Iterable[Value]:
+        statement = targets.parent
+        if isinstance(statement, nodes.Assign) and isinstance(statement.value, nodes.Tuple | nodes.List):
+            values = statement.value.elts
+            if len(values) == len(targets.elts) and not any(
+                isinstance(element, nodes.Starred) for element in [*values, *targets.elts]
+            ):
+                return self.of(values[targets.elts.index(target)])
+        return UNKNOWN_ONLY
+
+    def _parameter(self, arguments: nodes.Arguments, target: nodes.AssignName) -> Iterable[Value]:
+        function = arguments.parent
+        owner = enclosing_class(function) if isinstance(function, nodes.FunctionDef) else None
+        first = positional(function)[:1]
+        if owner is not None and target in first and not is_static(function):
+            return (Definition(owner),) if is_classmethod(function) else (Instance(Definition(owner)),)
+        annotation = annotation_of(arguments, target)
+        if annotation is None:
+            return UNKNOWN_ONLY
+        return annotated(self, annotation)
+
+    def member(self, base: Value, attribute: str) -> Iterable[Value]:
+        """What ``base.attribute`` can be."""
+        match base:
+            case External(name):
+                return (External(canonical(f"{name}.{attribute}")),)
+            case Definition(node) if isinstance(node, nodes.ClassDef):
+                return self._class_member(node, attribute, exact=True)
+            case Instance(External(name)):
+                return (External(canonical(f"{name}.{attribute}")),)
+            case Instance(Definition(node), exact) if isinstance(node, nodes.ClassDef):
+                return self._class_member(node, attribute, exact)
+            case Other("None"):
+                return ()
+        return UNKNOWN_ONLY
+
+    def _class_member(self, owner: nodes.ClassDef, attribute: str, exact: bool) -> Iterable[Value]:
+        key = (owner, attribute, exact)
+        if key in self._pending:
+            self._cuts += 1
+            return UNKNOWN_ONLY
+        self._pending.add(key)
+        try:
+            found: list[Value] = []
+            for home in self.classes.hierarchy(owner):
+                found += self._own_member(home, attribute)
+                if found:
+                    break
+            if not exact:
+                overrides = [
+                    value for child in self.classes.subclasses(owner) for value in self._own_member(child, attribute)
+                ]
+                if overrides:
+                    found = [value for value in found if not _is_abstract(value)] + overrides
+            return found or list(self._inherited_from_outside(owner, attribute)) or UNKNOWN_ONLY
+        finally:
+            self._pending.discard(key)
+
+    def _inherited_from_outside(self, owner: nodes.ClassDef, attribute: str) -> Iterable[Value]:
+        for home in self.classes.hierarchy(owner):
+            for base in home.bases:
+                for value in self.of(base):
+                    if isinstance(value, External):
+                        yield from self.member(value, attribute)
+
+    def _own_member(self, owner: nodes.ClassDef, attribute: str) -> list[Value]:
+        values: list[Value] = []
+        for node in owner.locals.get(attribute, ()):
+            if isinstance(node, nodes.FunctionDef) and is_property(node):
+                values += self.returned(node)
+            elif isinstance(node, nodes.NodeNG) and node.lineno is not None:
+                values += self._bound(node, attribute)
+        for store in self.classes.stores(owner, attribute):
+            values += self._assigned(store)
+        return values
+
+    def _bases(self, owner: nodes.ClassDef) -> list[nodes.ClassDef]:
+        return [
+            value.node
+            for base in owner.bases
+            for value in self.of(base)
+            if isinstance(value, Definition) and isinstance(value.node, nodes.ClassDef)
+        ]
+
+    def _result(self, function: Value, call: nodes.Call) -> Iterable[Value]:
+        match function:
+            case External("functools.partial" | "functools.partialmethod") if call.args:
+                return (Partial(value, call) for value in self.of(call.args[0]))
+            case External("typing.cast") if len(call.args) == 2:
+                return annotated(self, call.args[0])
+            case External("builtins.super"):
+                return self._super(call)
+            case External(name):
+                return self._external_result(name)
+            case Definition(node) if isinstance(node, nodes.ClassDef):
+                return (Instance(function, exact=True),)
+            case Definition(node) if isinstance(node, nodes.FunctionDef):
+                return self.returned(node)
+            case Definition(node):
+                return self.of(node.body)
+            case Partial(inner):
+                return self._result(inner, call)
+        return UNKNOWN_ONLY
+
+    @staticmethod
+    def _external_result(name: str) -> Iterable[Value]:
+        if name in library.RETURNS:
+            return (Instance(External(library.RETURNS[name])),)
+        last = name.rpartition(".")[2]
+        if name.endswith(".get_loop"):
+            return (Instance(External(library.LOOP)),)
+        if last[:1].isupper() or (f"builtins.{last}" == name and name in library.CONTAINER_CLASSES):
+            return (Instance(External(name), exact=True),)
+        if name in {"collections.deque", "collections.defaultdict"}:
+            return (Instance(External(name), exact=True),)
+        return UNKNOWN_ONLY
+
+    def _super(self, call: nodes.Call) -> Iterable[Value]:
+        function: nodes.NodeNG | None = call
+        while function is not None and enclosing_class(function) is None:
+            function = function.parent
+        owner = enclosing_class(function) if function is not None else None
+        if owner is None:
+            return UNKNOWN_ONLY
+        return [Instance(Definition(base), exact=True) for base in self._bases(owner)]
+
+    def returned(self, function: nodes.FunctionDef) -> Iterable[Value]:
+        """What a function's return annotation promises, else what its ``return`` statements give."""
+        if function.returns is not None:
+            promised = frozenset(annotated(self, function.returns))
+            if UNKNOWN not in promised:
+                return promised
+        key = ("returned", function)
+        if key in self._pending:
+            self._cuts += 1
+            return UNKNOWN_ONLY
+        if is_generator(function) or not is_plainly_decorated(function):
+            return UNKNOWN_ONLY
+        self._pending.add(key)
+        try:
+            return [value for one in returns(function) if one.value is not None for value in self.of(one.value)]
+        finally:
+            self._pending.discard(key)
+
+
+def _is_abstract(value: Value) -> bool:
+    return isinstance(value, Definition) and isinstance(value.node, nodes.FunctionDef) and is_abstract(value.node)

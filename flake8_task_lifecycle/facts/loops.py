@@ -1,0 +1,28 @@
+"""Whether an expression is an event loop: by what it evaluates to, else by its name when nothing contradicts."""
+
+from __future__ import annotations
+
+import re
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle.facts.evaluator import Evaluator
+from flake8_task_lifecycle.facts.values import NONE, UNKNOWN, External, Instance
+from flake8_task_lifecycle.names import last_word
+
+_LOOP_NAME = re.compile(r"_*(?:event_)?loop\Z")
+
+
+def is_event_loop(evaluator: Evaluator, receiver: nodes.NodeNG) -> bool:
+    """Whether a receiver is an event loop.
+
+    https://docs.python.org/3/library/asyncio-eventloop.html#obtaining-the-event-loop lists what gives one.
+    """
+    loop = Instance(External(library.LOOP))
+    known = {
+        value for value in evaluator.of(receiver) if value not in {UNKNOWN, NONE} and not isinstance(value, External)
+    }
+    if known:
+        return all(isinstance(value, Instance) and value.of == loop.of for value in known)
+    return _LOOP_NAME.match(last_word(receiver)) is not None

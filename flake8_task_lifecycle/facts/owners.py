@@ -1,0 +1,230 @@
+"""Who holds a spawned task: what takes the spawn's value, and how far local names carry it along each path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.branches import Outcomes, State, matched, outcomes, settled_tests
+from flake8_task_lifecycle.facts.frames import Frame
+from flake8_task_lifecycle.facts.uses import Fate, Use, Uses, strongest
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
+from flake8_task_lifecycle.model import Answer, Evidence, Known
+from flake8_task_lifecycle.names import enclosing_function
+
+_MAX_VISITS = 20_000
+FrameOf = Callable[[nodes.FunctionDef], Frame]
+GraphOf = Callable[[nodes.FunctionDef], Graph]
+EvidenceAt = Callable[[nodes.NodeNG, str], Evidence]
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Who holds a task.
+
+    ``lost``: is there a normal path on which nobody holds it while it may still run?
+
+    ``name`` is the local that held it last, "" when the spawn's value itself is thrown away. ``uses`` are all
+    that take it, on any path.
+    """
+
+    lost: Answer
+    owner: str
+    name: str = ""
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(slots=True)
+class _Walk:
+    graph: Graph
+    frame: Frame
+    origin: nodes.NodeNG
+    settled: dict[str, bool]
+    found: list[Use]
+    lost: Evidence | None = None
+    lost_name: str = ""
+
+
+class Owners:
+    """Finds the owners of the tasks of one module."""
+
+    def __init__(self, uses: Uses, frame_of: FrameOf, graph_of: GraphOf, evidence: EvidenceAt) -> None:
+        self._uses = uses
+        self._frame_of = frame_of
+        self._graph_of = graph_of
+        self._evidence = evidence
+
+    def of(self, value: nodes.NodeNG) -> Ownership:
+        """The ownership of the task that an expression gives."""
+        use = self._uses.of(value)
+        if use.fate.holds:
+            return _held(use, "", (use, *self.aliases(value, use)))
+        if use.fate is Fate.FORGOTTEN:
+            return Ownership(Answer(Known.YES, evidence=(self._evidence(value, "the task is dropped here"),)), "nobody")
+        return self._of_local(value, use)
+
+    def aliases(self, value: nodes.NodeNG, use: Use) -> list[Use]:
+        """The uses of the locals that a value is bound to, over the whole function, without regard to paths."""
+        function = enclosing_function(value)
+        if function is None:
+            return []
+        frame, found = self._frame_of(function), []
+        waiting, seen = sorted(use.names), set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if self._closure(frame, name):
+                found.append(Use(Fate.KEPT, f"closure:{name}"))
+            for load in frame.loads[name]:
+                taken = self._uses.of(load)
+                waiting += sorted(taken.names)
+                found.append(taken)
+        return found
+
+    def _of_local(self, value: nodes.NodeNG, use: Use) -> Ownership:
+        function = enclosing_function(value)
+        name = min(use.names)
+        if function is None:
+            return Ownership(Answer(Known.UNKNOWN, "bound outside any function"), f"local:{name}", name)
+        uses = tuple(self.aliases(value, use))
+        frame = self._frame_of(function)
+        if frame.all_names_read:
+            return Ownership(Answer(Known.UNKNOWN, "locals() reads every name"), f"local:{name}", name, uses)
+        held = next((one for one in uses if one.fate is Fate.KEPT and one.holder.startswith("closure:")), None)
+        if held is not None:
+            return Ownership(Answer(Known.NO), held.holder, name, uses)
+        try:
+            graph = self._graph_of(function)
+            walk_state = _Walk(graph, frame, value, settled_tests(value, function), [])
+            self._follow(walk_state, value.statement(), use.names)
+        except FlowTooLarge:
+            return Ownership(Answer(Known.UNKNOWN, "the function is too large to follow"), f"local:{name}", name, uses)
+        if walk_state.lost is not None:
+            answer = Answer(Known.YES, evidence=(self._evidence(value, "spawned here"), walk_state.lost))
+            return Ownership(answer, "nobody", walk_state.lost_name or name, uses)
+        return _held(strongest([one for one in uses if one.fate.holds]), name, uses)
+
+    def _closure(self, frame: Frame, name: str) -> bool:
+        """Whether a nested function holds a local, other than one that is only the task's own done callback."""
+        return any(not self._is_own_callback(frame, nested, name) for _, nested in frame.captured[name])
+
+    def _is_own_callback(self, frame: Frame, nested: nodes.NodeNG, name: str) -> bool:
+        references = frame.loads[nested.name] if isinstance(nested, nodes.FunctionDef) else [nested]
+        return bool(references) and all(_registers_on(reference, name) for reference in references)
+
+    def _follow(self, walk_state: _Walk, statement: nodes.NodeNG, names: frozenset[str]) -> None:
+        graph = walk_state.graph
+        waiting = [
+            (target, names, index)
+            for index in graph.at(statement)
+            for target in self._ways_on(walk_state, index, names, entered=True)
+        ]
+        seen: set[tuple[int, frozenset[str], bool]] = set()
+        while waiting and walk_state.lost is None:
+            index, held, before = waiting.pop()
+            if index == graph.exit:
+                self._lose(walk_state, graph.steps[before], held, "falls out of scope here")
+                break
+            entered = _enters(graph.steps[index].statement, graph.steps[before].statement)
+            if index == graph.raised or (index, held, entered) in seen:
+                continue
+            seen.add((index, held, entered))
+            if len(seen) > _MAX_VISITS:
+                raise FlowTooLarge
+            now = self._after(walk_state, index, held)
+            if now:
+                waiting += [(target, now, index) for target in self._ways_on(walk_state, index, now, entered=entered)]
+
+    def _after(self, walk_state: _Walk, index: int, held: frozenset[str]) -> frozenset[str]:
+        """The names that hold the task, and nothing else does, after a step; empty when the path ends here."""
+        step = walk_state.graph.steps[index]
+        loads, stores = _names_of(step)
+        uses = [
+            self._uses.of(load) for load in loads if load.name in held and load in walk_state.frame.loads[load.name]
+        ]
+        bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
+        if any(use.fate.holds for use in uses) or self._held_by_elements(step, bound):
+            return frozenset()
+        now = (held - stores) | bound
+        if not now:
+            self._lose(walk_state, step, held, "is bound again here")
+        return now
+
+    def _ways_on(self, walk_state: _Walk, index: int, held: frozenset[str], *, entered: bool) -> Iterator[int]:
+        """The steps that a still unfinished task can reach. A loop entered from above is taken to run at all."""
+        step = walk_state.graph.steps[index]
+        possible = _possible(step, held, walk_state.settled)
+        runs_first = entered and isinstance(step.statement, nodes.For | nodes.While)
+        for target, label in step.edges:
+            if label is Label.RAISE or (runs_first and label is Label.FALSE):
+                continue
+            if possible is None or label is Label.NEXT or possible.get(label is Label.TRUE) is State.LIVE:
+                yield target
+
+    def _held_by_elements(self, step: Step, bound: frozenset[str]) -> bool:
+        """Whether the body of a loop over the tasks holds the element it is given."""
+        loop = step.statement
+        return isinstance(loop, nodes.For) and any(
+            isinstance(load, nodes.Name) and load.name in bound and self._uses.of(load).fate.holds
+            for load in walk(loop.body)
+        )
+
+    def _lose(self, walk_state: _Walk, step: Step, held: frozenset[str], how: str) -> None:
+        name = min(held)
+        walk_state.lost_name = name
+        place = step.statement if step.statement is not None else walk_state.origin
+        walk_state.lost = self._evidence(place, f"{name!r} {how}")
+
+
+def _held(use: Use, name: str, uses: tuple[Use, ...]) -> Ownership:
+    """The ownership that the strongest use of a task, on whichever path, shows."""
+    match use.fate:
+        case Fate.HANDED:
+            callee = use.holder.removeprefix("callee:")
+            return Ownership(Answer(Known.UNKNOWN, f"handed to {callee}, which is not resolved"), "unknown", name, uses)
+        case Fate.AWAITED | Fate.RELEASED | Fate.FORGOTTEN | Fate.BOUND if name:
+            return Ownership(Answer(Known.NO), f"local:{name}", name, uses)
+    return Ownership(Answer(Known.NO), use.holder, name, uses)
+
+
+def _registers_on(reference: nodes.NodeNG, name: str) -> bool:
+    call = reference.parent
+    return (
+        isinstance(call, nodes.Call)
+        and isinstance(call.func, nodes.Attribute)
+        and call.func.attrname == "add_done_callback"
+        and isinstance(call.func.expr, nodes.Name)
+        and call.func.expr.name == name
+    )
+
+
+def _names_of(step: Step) -> tuple[list[nodes.Name], set[str]]:
+    loads: list[nodes.Name] = []
+    stores: set[str] = set()
+    for node in walk(step.parts):
+        if isinstance(node, nodes.Name):
+            loads.append(node)
+        elif isinstance(node, nodes.AssignName | nodes.DelName) and not isinstance(
+            node.parent, nodes.Comprehension | nodes.AugAssign
+        ):
+            stores.add(node.name)
+    return loads, stores
+
+
+def _possible(step: Step, held: frozenset[str], settled: dict[str, bool]) -> Outcomes | None:
+    """The outcomes of a step that tests something, while the task is held by these names; None for other steps."""
+    match step.statement:
+        case nodes.If() | nodes.While() | nodes.Assert() as statement:
+            return outcomes(statement.test, held, settled)
+        case nodes.MatchCase() as case:
+            return matched(case, held)
+    return None
+
+
+def _enters(statement: nodes.NodeNG | None, before: nodes.NodeNG | None) -> bool:
+    """Whether a path comes to a loop's header from outside the loop."""
+    return isinstance(statement, nodes.For | nodes.While) and not (before is not None and statement.parent_of(before))

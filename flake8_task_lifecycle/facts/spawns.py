@@ -1,0 +1,331 @@
+"""The spawns of a module: every expression that starts a coroutine running on its own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle.facts.callbacks import Callbacks
+from flake8_task_lifecycle.facts.coroutines import Coroutines, Kind
+from flake8_task_lifecycle.facts.evaluator import Evaluator
+from flake8_task_lifecycle.facts.loops import is_event_loop
+from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
+from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.tree import Tree
+
+
+class Form(Enum):
+    """How a coroutine is started."""
+
+    TASK = "task"
+    THREADSAFE = "threadsafe"
+    FUTURE = "future"
+    GATHER = "gather"
+    SHIELD = "shield"
+    WRAPPER = "wrapper"
+    CALLBACK = "callback"
+    SCOPED = "scoped"
+
+
+class Returned(Enum):
+    """What a call of a project function gives its caller, as to tasks."""
+
+    NOTHING = "nothing"
+    TASK = "task"
+    KEPT_TASK = "kept task"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """One spawn. ``node`` stands where the spawn is written, ``value`` is the expression that gives the task.
+
+    ``coroutine`` is what runs, when the spawn shows it; ``keeping``: what is called keeps the task itself;
+    ``ends_at_once``: the coroutine never suspends, so the task is done in its first step.
+    """
+
+    form: Form
+    node: nodes.NodeNG
+    value: nodes.NodeNG
+    spawner: str
+    coroutine: nodes.NodeNG | None = None
+    keeping: bool = False
+    ends_at_once: bool = False
+
+    @property
+    def scoped(self) -> bool:
+        """Whether the receiver waits for what it starts."""
+        return self.form is Form.SCOPED
+
+
+_SPAWNERS = {
+    "asyncio.create_task": Form.TASK,
+    "asyncio.Task": Form.TASK,
+    f"{library.LOOP}.create_task": Form.TASK,
+    "asyncio.run_coroutine_threadsafe": Form.THREADSAFE,
+    "asyncio.ensure_future": Form.FUTURE,
+    "asyncio.gather": Form.GATHER,
+    "asyncio.shield": Form.SHIELD,
+}
+_SPAWN_WORDS = (
+    *sorted({name.rpartition(".")[2] for name in _SPAWNERS} | library.SCOPED_METHODS),
+    "map",
+    "run",
+    "",
+)
+ReturnedTask = Callable[[nodes.FunctionDef], Returned]
+
+
+class Spawns:
+    """Finds spawns. ``returned_task`` tells whether a function of the project returns a task it spawned."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        evaluator: Evaluator,
+        callbacks: Callbacks,
+        coroutines: Coroutines,
+        options: Options,
+        returned_task: ReturnedTask,
+    ) -> None:
+        self._tree = tree
+        self._evaluator = evaluator
+        self._callbacks = callbacks
+        self._coroutines = coroutines
+        self._options = options
+        self._returned_task = returned_task
+        self._by_call: dict[nodes.Call, Spawn | None] = {}
+
+    def all(self) -> list[Spawn]:
+        """Every spawn of the module in source order, callbacks that are spawns themselves included."""
+        words = self._words
+        calls = [call for word in words for call in self._tree.calls.get(word, ())]
+        found = [spawn for call in calls if (spawn := self.of(call)) is not None]
+        found += self._from_callbacks()
+        return sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
+
+    def of(self, call: nodes.Call) -> Spawn | None:
+        """The spawn that a call is; None when it is none, or not known to be one."""
+        if last_word(call.func) not in self._words:
+            return None
+        if call not in self._by_call:
+            self._by_call[call] = None
+            self._by_call[call] = self._classify(call)
+        return self._by_call[call]
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        """The last words of everything that could spawn when called.
+
+        The known names, their other names in this module, and its functions that call one and return something.
+        """
+        tree = self._tree
+        named = {name.rpartition(".")[2] for name in self._options.spawners | self._options.keeping_spawners}
+        waiting = [*_SPAWN_WORDS, *sorted(named)]
+        words: set[str] = set()
+        other_names = defaultdict(list)
+        for alias, original in tree.aliases:
+            other_names[original].append(alias)
+        while waiting:
+            word = waiting.pop()
+            if word in words:
+                continue
+            words.add(word)
+            waiting += other_names[word]
+            for call in tree.calls.get(word, ()):
+                function = enclosing_function(call)
+                if function is not None and function in tree.returns:
+                    waiting.append(function.name)
+        return frozenset(words)
+
+    def _classify(self, call: nodes.Call) -> Spawn | None:
+        form, keeping = self._form(call.func)
+        if form is not None:
+            return self._spawn(call, form, keeping)
+        return self._mapped(call) or self._run_in_context(call)
+
+    def _form(self, function: nodes.NodeNG) -> tuple[Form | None, bool]:
+        """How a call of this function would spawn; keeping: the function holds the task itself."""
+        if isinstance(function, nodes.Attribute):
+            if function.attrname in library.SCOPED_METHODS and self._is_scoped(function):
+                return Form.SCOPED, True
+            if function.attrname == "create_task" and is_event_loop(self._evaluator, function.expr):
+                return Form.TASK, False
+        if not isinstance(function, nodes.Name | nodes.Attribute | nodes.Call):
+            return None, False
+        option = self._named_in_options(function)
+        if option is not None:
+            return Form.WRAPPER, option
+        answers = [self._form_of_value(value) for value in self._evaluator.of(function)]
+        forms = {form for form, _ in answers if form is not None}
+        if not forms or any(form is None for form, _ in answers):
+            return None, False
+        most_demanding = Form.FUTURE if Form.FUTURE in forms else min(forms, key=lambda form: form.value)
+        return most_demanding, any(keeping for _, keeping in answers)
+
+    def _form_of_value(self, value: Value) -> tuple[Form | None, bool]:
+        match value:
+            case External(name):
+                return _SPAWNERS.get(name), False
+            case Partial(function):
+                return self._form_of_value(function)
+            case Definition(node) if isinstance(node, nodes.FunctionDef):
+                returned = self._returned_task(node)
+                if returned in {Returned.TASK, Returned.KEPT_TASK}:
+                    return Form.WRAPPER, returned is Returned.KEPT_TASK
+            case Definition(node) if isinstance(node, nodes.Lambda) and isinstance(node.body, nodes.Call):
+                spawn = self.of(node.body)
+                if spawn is not None and not spawn.scoped:
+                    return Form.WRAPPER, spawn.keeping
+        return None, False
+
+    def _is_scoped(self, function: nodes.Attribute) -> bool:
+        if function.attrname == "start_soon":
+            return True
+        classes = known_names(self._evaluator.of(function.expr), instance=True)
+        if classes is None:
+            names = known_names(self._evaluator.of(function), instance=False) or frozenset()
+            classes = frozenset(name.rpartition(".")[0] for name in names)
+        return bool(classes) and all(function.attrname in library.SCOPED.get(name, ()) for name in classes)
+
+    def _named_in_options(self, function: nodes.NodeNG) -> bool | None:
+        """Whether the options call the function a keeping spawner (True) or a spawner (False); None: neither."""
+        options = self._options
+        if not options.spawners and not options.keeping_spawners:
+            return None
+        names = {dotted(function)} if dotted(function) else set()
+        if isinstance(function, nodes.Attribute):
+            names.add(f"*.{function.attrname}")
+        for value in self._evaluator.of(function):
+            if isinstance(value, External):
+                names.add(value.name)
+            if isinstance(value, Definition) and isinstance(value.node, nodes.FunctionDef):
+                names.add(f"{self._tree.module.name}.{value.node.name}")
+        if names & options.keeping_spawners:
+            return True
+        return False if names & options.spawners else None
+
+    def _spawn(self, call: nodes.Call, form: Form, keeping: bool) -> Spawn | None:
+        value: nodes.NodeNG = call
+        coroutine = self._coroutine_argument(call, form)
+        match form:
+            case Form.TASK if coroutine is None and not _spreads(call):
+                return None
+            case Form.FUTURE if coroutine is not None and self._coroutines.kind(coroutine) is not Kind.COROUTINE:
+                return None
+            case Form.GATHER | Form.SHIELD:
+                started = [one for one in call.args if self._coroutines.is_resolved(one)]
+                if not started or _is_awaited(call):
+                    return None
+                coroutine = started[0]
+            case Form.WRAPPER if self._gives_coroutine(call):
+                if not isinstance(call.parent, nodes.Await):
+                    return None
+                value = call.parent
+        at_once = form is Form.THREADSAFE and coroutine is not None and self._coroutines.ends_in_first_step(coroutine)
+        return Spawn(form, call, value, self._spawner_name(call), coroutine, keeping, at_once)
+
+    def _gives_coroutine(self, call: nodes.Call) -> bool:
+        return any(
+            isinstance(value, Definition) and isinstance(value.node, nodes.AsyncFunctionDef)
+            for value in self._evaluator.of(call.func)
+        )
+
+    def _coroutine_argument(self, call: nodes.Call, form: Form) -> nodes.NodeNG | None:
+        given = [*self._partial_arguments(call.func), *call.args]
+        if given and not isinstance(given[0], nodes.Starred):
+            if form is Form.WRAPPER:
+                return next((one for one in given if self._coroutines.is_resolved(one)), None)
+            return given[0]
+        for keyword in call.keywords:
+            if keyword.arg in {"coro", "coro_or_future", "async_fn", "func"}:
+                return keyword.value
+        return None
+
+    def _partial_arguments(self, function: nodes.NodeNG) -> list[nodes.NodeNG]:
+        for value in self._evaluator.of(function):
+            if isinstance(value, Partial):
+                return list(value.call.args[1:])
+        return []
+
+    def _spawner_name(self, call: nodes.Call) -> str:
+        names = known_names(self._evaluator.of(call.func), instance=False)
+        if names is not None and len(names) == 1:
+            return next(iter(names)).replace(library.LOOP, "loop")
+        return dotted(call.func) or last_word(call.func) or "call"
+
+    def _mapped(self, call: nodes.Call) -> Spawn | None:
+        """``map(create_task, coroutines)``, where something consumes it: ``map`` itself runs nothing."""
+        if not isinstance(call.func, nodes.Name) or call.func.name != "map" or len(call.args) < 2:
+            return None
+        if known_names(self._evaluator.of(call.func), instance=False) != {"builtins.map"}:
+            return None
+        form, keeping = self._form(call.args[0])
+        if form is None or isinstance(call.parent, nodes.Expr | nodes.Assign):
+            return None
+        return Spawn(form, call, call, dotted(call.args[0]), None, keeping)
+
+    def _run_in_context(self, call: nodes.Call) -> Spawn | None:
+        """``context.run(loop.create_task, coroutine)``: https://docs.python.org/3/library/contextvars.html."""
+        function = call.func
+        if not isinstance(function, nodes.Attribute) or function.attrname != "run" or not call.args:
+            return None
+        if not isinstance(call.args[0], nodes.Name | nodes.Attribute | nodes.Call):
+            return None
+        classes = known_names(self._evaluator.of(function.expr), instance=True)
+        named = last_word(function.expr).strip("_").endswith(("context", "ctx"))
+        if classes != {"contextvars.Context"} and not (classes is None and named):
+            return None
+        form, keeping = self._form(call.args[0])
+        if form is None:
+            return None
+        coroutine = call.args[1] if len(call.args) > 1 else None
+        return Spawn(form, call, call, dotted(call.args[0]), coroutine, keeping)
+
+    def _from_callbacks(self) -> Iterator[Spawn]:
+        for call, callback in self._callbacks.registered():
+            reference, arguments = callback, call.args[call.args.index(callback) + 1 :] if callback in call.args else []
+            if isinstance(callback, nodes.Lambda):
+                continue
+            if isinstance(callback, nodes.Call):
+                if known_names(self._evaluator.of(callback.func), instance=False) != {"functools.partial"}:
+                    continue
+                if not callback.args:
+                    continue
+                reference, arguments = callback.args[0], callback.args[1:]
+            values = self._evaluator.of(reference)
+            if any(isinstance(value, Definition) and isinstance(value.node, nodes.Lambda) for value in values):
+                continue
+            form, keeping = self._form(reference)
+            if form is None or form is Form.SCOPED or self._only_makes_coroutine(reference):
+                continue
+            coroutine = arguments[0] if arguments else None
+            if form is Form.FUTURE and (coroutine is None or self._coroutines.kind(coroutine) is not Kind.COROUTINE):
+                continue
+            if form in {Form.GATHER, Form.SHIELD} and not any(map(self._coroutines.is_resolved, arguments)):
+                continue
+            yield Spawn(Form.CALLBACK, callback, callback, dotted(reference) or "partial", coroutine, keeping)
+
+    def _only_makes_coroutine(self, reference: nodes.NodeNG) -> bool:
+        return any(
+            isinstance(value, Definition) and isinstance(value.node, nodes.AsyncFunctionDef)
+            for value in self._evaluator.of(reference)
+        )
+
+
+def _spreads(call: nodes.Call) -> bool:
+    return any(isinstance(one, nodes.Starred) for one in call.args) or any(one.arg is None for one in call.keywords)
+
+
+def _is_awaited(call: nodes.Call) -> bool:
+    parent = call.parent
+    while isinstance(parent, nodes.Call):
+        parent = parent.parent
+    return isinstance(parent, nodes.Await | nodes.YieldFrom)

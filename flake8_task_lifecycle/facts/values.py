@@ -1,0 +1,81 @@
+"""What an expression can evaluate to, as far as the module shows: bindings, attributes, annotations, returns.
+
+A value set never guesses: what cannot be resolved is UNKNOWN and stands in the set beside what can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TypeVar
+
+from astroid import nodes
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """An object by its qualified name: a module, a class or a function defined outside this module."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function, lambda or class of this module."""
+
+    node: nodes.FunctionDef | nodes.Lambda | nodes.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An object of a class: one by name, or one of this module. ``exact``: not of a subclass of it."""
+
+    of: External | Definition
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """``functools.partial`` over a function."""
+
+    function: Value
+    call: nodes.Call
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A known value of no interest (a literal), or ``UNKNOWN``."""
+
+    what: str
+
+
+Value = External | Definition | Instance | Partial | Other
+UNKNOWN = Other("unknown")
+NONE = Other("None")
+LITERAL = Other("literal")
+Values = frozenset[Value]
+UNKNOWN_ONLY: Values = frozenset({UNKNOWN})
+
+
+def known_names(values: Values, *, instance: bool) -> AbstractSet[str] | None:
+    """The qualified names of the classes (``instance``) or of the objects themselves; None if any is unknown."""
+    names = set()
+    for value in values:
+        if value == NONE:
+            continue
+        if instance and isinstance(value, Instance) and isinstance(value.of, External):
+            names.add(value.of.name)
+        elif not instance and isinstance(value, External):
+            names.add(value.name)
+        else:
+            return None
+    return frozenset(names) or None
+
+
+def each(items: Iterable[_Item], function: Callable[[_Item], Iterable[Value]]) -> Iterator[Value]:
+    """The values that a function gives for every item, one after the other."""
+    for item in items:
+        yield from function(item)

@@ -1,0 +1,235 @@
+"""Paths through a function: a graph of its statements, built backwards from the ways out.
+
+Every statement is one step; a compound statement's step is its header (the test, the iterable, the context
+managers). A ``finally`` body is copied once for each way that leads through it (falling off the end, ``return``,
+``break``, ``continue``, an exception), as CPython's own compiler does, so that no path appears that cannot run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from astroid import nodes
+
+MAX_STEPS = 40_000
+
+
+class FlowTooLarge(Exception):
+    """The function has more steps than a graph may hold; its paths stay unknown."""
+
+
+class Label(Enum):
+    """Why a step follows another: plainly, by a test that held or failed, or by an exception."""
+
+    NEXT = "next"
+    TRUE = "true"
+    FALSE = "false"
+    RAISE = "raise"
+
+
+@dataclass(slots=True)
+class Step:
+    """One statement or header. ``parts`` are the nodes evaluated here, nested functions' bodies apart."""
+
+    statement: nodes.NodeNG | None
+    parts: tuple[nodes.NodeNG, ...]
+    edges: list[tuple[int, Label]]
+
+
+_Target = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exits:
+    """Where the ways out of the current block lead; a target is built when first asked for."""
+
+    returned: _Target
+    raised: _Target
+    broken: _Target | None = None
+    continued: _Target | None = None
+
+
+class Graph:
+    """The steps of one function. ``exit`` is reached by return and by falling off the end, ``raised`` by an error."""
+
+    def __init__(self, function: nodes.FunctionDef) -> None:
+        self.function = function
+        self.steps: list[Step] = []
+        self._copies: dict[nodes.NodeNG, list[int]] = {}
+        self.exit = self._add(None, (), [])
+        self.raised = self._add(None, (), [])
+        exits = _Exits(returned=lambda: self.exit, raised=lambda: self.raised)
+        self.entry = self._block(function.body, self.exit, exits)
+
+    def at(self, statement: nodes.NodeNG) -> Sequence[int]:
+        """The steps of a statement: one, or one for each copy of the ``finally`` it stands in; none if unreachable."""
+        return self._copies.get(statement, ())
+
+    def _add(
+        self,
+        statement: nodes.NodeNG | None,
+        parts: tuple[nodes.NodeNG, ...],
+        edges: list[tuple[int, Label]],
+    ) -> int:
+        if len(self.steps) >= MAX_STEPS:
+            raise FlowTooLarge
+        self.steps.append(Step(statement, parts, edges))
+        index = len(self.steps) - 1
+        if statement is not None:
+            self._copies.setdefault(statement, []).append(index)
+        return index
+
+    def _block(self, statements: Sequence[nodes.NodeNG], after: int, exits: _Exits) -> int:
+        for statement in reversed(statements):
+            after = self._statement(statement, after, exits)
+        return after
+
+    def _statement(self, statement: nodes.NodeNG, after: int, exits: _Exits) -> int:
+        match statement:
+            case nodes.If():
+                return self._if(statement, after, exits)
+            case nodes.While():
+                return self._while(statement, after, exits)
+            case nodes.For():
+                return self._for(statement, after, exits)
+            case nodes.Try() | nodes.TryStar():
+                return self._try(statement, after, exits)
+            case nodes.With():
+                return self._with(statement, after, exits)
+            case nodes.Match():
+                return self._match(statement, after, exits)
+            case nodes.Return():
+                edges = [(exits.returned(), Label.NEXT)]
+                if statement.value is not None:
+                    edges.append((exits.raised(), Label.RAISE))
+                return self._add(statement, (statement,), edges)
+            case nodes.Raise():
+                return self._add(statement, (statement,), [(exits.raised(), Label.RAISE)])
+            case nodes.Break() if exits.broken is not None:
+                return self._add(statement, (), [(exits.broken(), Label.NEXT)])
+            case nodes.Continue() if exits.continued is not None:
+                return self._add(statement, (), [(exits.continued(), Label.NEXT)])
+            case nodes.FunctionDef():
+                return self._add(statement, tuple(evaluated_at_definition(statement)), [(after, Label.NEXT)])
+            case nodes.ClassDef():
+                return self._add(statement, tuple(statement.bases), [(after, Label.NEXT)])
+            case nodes.Pass() | nodes.Global() | nodes.Nonlocal():
+                return self._add(statement, (), [(after, Label.NEXT)])
+            case _:
+                return self._add(statement, (statement,), [(after, Label.NEXT), (exits.raised(), Label.RAISE)])
+
+    def _if(self, statement: nodes.If, after: int, exits: _Exits) -> int:
+        chain = [statement]
+        while len(chain[-1].orelse) == 1 and isinstance(chain[-1].orelse[0], nodes.If):
+            chain.append(chain[-1].orelse[0])
+        otherwise = self._block(chain[-1].orelse, after, exits)
+        for branch in reversed(chain):
+            edges = [(exits.raised(), Label.RAISE)]
+            if constant_truth(branch.test) is not False:
+                edges.append((self._block(branch.body, after, exits), Label.TRUE))
+            if constant_truth(branch.test) is not True:
+                edges.append((otherwise, Label.FALSE))
+            otherwise = self._add(branch, (branch.test,), edges)
+        return otherwise
+
+    def _while(self, statement: nodes.While, after: int, exits: _Exits) -> int:
+        header = self._add(statement, (statement.test,), [(exits.raised(), Label.RAISE)])
+        inside = replace(exits, broken=lambda: after, continued=lambda: header)
+        edges = self.steps[header].edges
+        if constant_truth(statement.test) is not False:
+            edges.append((self._block(statement.body, header, inside), Label.TRUE))
+        if constant_truth(statement.test) is not True:
+            edges.append((self._block(statement.orelse, after, exits), Label.FALSE))
+        return header
+
+    def _for(self, statement: nodes.For, after: int, exits: _Exits) -> int:
+        header = self._add(statement, (statement.iter, statement.target), [(exits.raised(), Label.RAISE)])
+        inside = replace(exits, broken=lambda: after, continued=lambda: header)
+        self.steps[header].edges += [
+            (self._block(statement.body, header, inside), Label.TRUE),
+            (self._block(statement.orelse, after, exits), Label.FALSE),
+        ]
+        return header
+
+    def _with(self, statement: nodes.With, after: int, exits: _Exits) -> int:
+        parts = tuple(part for item in statement.items for part in item if part is not None)
+        body = self._block(statement.body, after, exits)
+        return self._add(statement, parts, [(body, Label.NEXT), (exits.raised(), Label.RAISE)])
+
+    def _match(self, statement: nodes.Match, after: int, exits: _Exits) -> int:
+        otherwise = after
+        for case in reversed(statement.cases):
+            edges = [(self._block(case.body, after, exits), Label.TRUE)]
+            irrefutable = isinstance(case.pattern, nodes.MatchAs) and case.pattern.pattern is None
+            if case.guard is not None or not irrefutable:
+                edges.append((otherwise, Label.FALSE))
+            parts = (case.pattern,) if case.guard is None else (case.pattern, case.guard)
+            otherwise = self._add(case, parts, edges)
+        return self._add(statement, (statement.subject,), [(otherwise, Label.NEXT), (exits.raised(), Label.RAISE)])
+
+    def _try(self, statement: nodes.Try | nodes.TryStar, after: int, exits: _Exits) -> int:
+        outer = exits
+        if statement.finalbody:
+            outer = self._through_finally(statement.finalbody, exits)
+            after = self._block(statement.finalbody, after, exits)
+        inside = outer
+        if statement.handlers:
+            dispatch = self._add(statement, (), [])
+            for handler in statement.handlers:
+                parts = tuple(part for part in (handler.type, handler.name) if part is not None)
+                body = self._block(handler.body, after, outer)
+                entry = self._add(handler, parts, [(body, Label.NEXT)])
+                self.steps[dispatch].edges.append((entry, Label.RAISE))
+            if all(handler.type is not None for handler in statement.handlers):
+                self.steps[dispatch].edges.append((outer.raised(), Label.RAISE))
+            inside = replace(outer, raised=lambda: dispatch)
+        after_body = self._block(statement.orelse, after, outer) if statement.orelse else after
+        return self._block(statement.body, after_body, inside)
+
+    def _through_finally(self, final: Sequence[nodes.NodeNG], exits: _Exits) -> _Exits:
+        copies: dict[int, int] = {}
+
+        def through(target: _Target | None) -> _Target | None:
+            if target is None:
+                return None
+
+            def entry() -> int:
+                home = target()
+                if home not in copies:
+                    copies[home] = self._block(final, home, exits)
+                return copies[home]
+
+            return entry
+
+        returned, raised = through(exits.returned), through(exits.raised)
+        assert returned is not None and raised is not None
+        return _Exits(returned, raised, through(exits.broken), through(exits.continued))
+
+
+def constant_truth(test: nodes.NodeNG) -> bool | None:
+    """True or False for a test that is a literal (``while True``, ``while 1``), else None."""
+    return bool(test.value) if isinstance(test, nodes.Const) else None
+
+
+def evaluated_at_definition(function: nodes.FunctionDef | nodes.Lambda) -> Iterator[nodes.NodeNG]:
+    """The decorators and defaults of a function: what runs when the definition does."""
+    decorators = getattr(function, "decorators", None)
+    if decorators is not None:
+        yield from decorators.nodes
+    for default in [*(function.args.defaults or ()), *(function.args.kw_defaults or ())]:
+        if default is not None:
+            yield default
+
+
+def walk(parts: Iterable[nodes.NodeNG]) -> Iterator[nodes.NodeNG]:
+    """The nodes evaluated with these parts, in no set order: nested functions give their defaults only."""
+    stack = list(parts)
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, nodes.FunctionDef | nodes.Lambda):
+            stack.extend(evaluated_at_definition(node))
+        elif not isinstance(node, nodes.ClassDef):
+            stack.extend(node.get_children())

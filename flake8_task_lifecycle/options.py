@@ -1,0 +1,43 @@
+"""The options of a run, validated once and shared by the plugin and the audit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+DEFAULT_CODES = frozenset({"TLC001"})
+OPT_IN_CODES = frozenset({"TLC900"})
+ALL_CODES = DEFAULT_CODES | OPT_IN_CODES
+
+_DOTTED_OR_METHOD = re.compile(r"(?:\*|[^\W\d]\w*)(?:\.[^\W\d]\w*)*\Z")
+
+
+class OptionError(ValueError):
+    """A malformed option; its text is one line that says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for.
+
+    ``codes``: the rules to run. ``spawners`` and ``keeping_spawners``: names of functions that return a task
+    they spawned (and, for the latter, keep it themselves): dotted names as ``package.module.function`` or
+    ``*.method`` for a method of any receiver.
+    """
+
+    codes: frozenset[str] = DEFAULT_CODES
+    spawners: frozenset[str] = frozenset()
+    keeping_spawners: frozenset[str] = frozenset()
+
+
+def parse_names(option: str, values: Iterable[str]) -> frozenset[str]:
+    """Names given to a ``--tlc-*`` option, checked.
+
+    Raises OptionError when one is neither a dotted name nor ``*.method``.
+    """
+    names = frozenset(value.strip() for value in values if value.strip())
+    for name in sorted(names):
+        if not _DOTTED_OR_METHOD.match(name) or name == "*":
+            raise OptionError(f"{option}: {name!r} is neither a dotted name (package.function) nor *.method")
+    return names
