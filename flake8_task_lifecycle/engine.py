@@ -6,7 +6,7 @@ import ast
 import logging
 from collections.abc import Sequence
 
-from flake8_task_lifecycle.facts import Facts
+from flake8_task_lifecycle.facts import facts_of
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.rules import RULES
@@ -18,6 +18,13 @@ GUARD = True
 """Whether a rule that fails is logged and left out; the tests switch it off to see the failure."""
 
 
+EXCLUDES = {
+    "TLC001": frozenset({"TLC002", "TLC005", "TLC007", "TLC008", "TLC101"}),
+    "TLC003": frozenset({"TLC102", "TLC104"}),
+}
+"""What is not said again of the very place that a code is reported at."""
+
+
 def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -> list[Finding]:
     """Findings of one file, sorted by position and code.
 
@@ -27,7 +34,7 @@ def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -
     """
     findings: list[Finding] = []
     try:
-        facts = Facts(tree, Source(lines, name), options)
+        facts = facts_of(tree, Source(lines, name), options)
     except Exception:
         if not GUARD:
             raise
@@ -42,4 +49,9 @@ def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -
             if not GUARD:
                 raise
             _log.debug("%s: %s lost", name, rule.code, exc_info=True)
-    return sorted(findings, key=lambda finding: (finding.span, finding.code, finding.message))
+    return sorted(_told_once(findings), key=lambda finding: (finding.span, finding.code, finding.message))
+
+
+def _told_once(findings: list[Finding]) -> list[Finding]:
+    excluded = {(finding.span, code) for finding in findings for code in EXCLUDES.get(finding.code, ())}
+    return [finding for finding in findings if (finding.span, finding.code) not in excluded]

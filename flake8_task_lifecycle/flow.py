@@ -58,6 +58,7 @@ class Graph:
         self.function = function
         self.steps: list[Step] = []
         self._copies: dict[nodes.NodeNG, list[int]] = {}
+        self._left: dict[int, int] = {}
         self.exit = self._add(None, (), [])
         self.raised = self._add(None, (), [])
         exits = _Exits(returned=lambda: self.exit, raised=lambda: self.raised)
@@ -66,6 +67,10 @@ class Graph:
     def at(self, statement: nodes.NodeNG) -> Sequence[int]:
         """The steps of a statement: one, or one for each copy of the ``finally`` it stands in; none if unreachable."""
         return self._copies.get(statement, ())
+
+    def after(self, header: int) -> int:
+        """Where a ``with`` statement goes on when a context manager swallows the exception of its body."""
+        return self._left[header]
 
     def _add(
         self,
@@ -156,7 +161,9 @@ class Graph:
     def _with(self, statement: nodes.With, after: int, exits: _Exits) -> int:
         parts = tuple(part for item in statement.items for part in item if part is not None)
         body = self._block(statement.body, after, exits)
-        return self._add(statement, parts, [(body, Label.NEXT), (exits.raised(), Label.RAISE)])
+        header = self._add(statement, parts, [(body, Label.NEXT), (exits.raised(), Label.RAISE)])
+        self._left[header] = after
+        return header
 
     def _match(self, statement: nodes.Match, after: int, exits: _Exits) -> int:
         otherwise = after

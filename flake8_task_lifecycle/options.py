@@ -6,7 +6,22 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-DEFAULT_CODES = frozenset({"TLC001"})
+DEFAULT_CODES = frozenset(
+    {
+        "TLC001",
+        "TLC002",
+        "TLC003",
+        "TLC004",
+        "TLC005",
+        "TLC006",
+        "TLC007",
+        "TLC008",
+        "TLC009",
+        "TLC010",
+        "TLC011",
+        "TLC012",
+    }
+)
 OPT_IN_CODES = frozenset({"TLC900"})
 ALL_CODES = DEFAULT_CODES | OPT_IN_CODES
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from flake8.exceptions import ExecutionError
 
-from flake8_task_lifecycle import __version__, source
+from flake8_task_lifecycle import __version__, prefilter, source
 from flake8_task_lifecycle.options import DEFAULT_CODES, OPT_IN_CODES, OptionError, Options, parse_names
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Plugin:
 
         Raises ExecutionError, which flake8 prints in one line, for a malformed option.
         """
+        source.new_run()
         try:
             cls.options = Options(
                 codes=DEFAULT_CODES | opted_in(options),
@@ -86,7 +87,7 @@ class Plugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type[Plugin]]]:
         """Findings of the file as (line, column, "CODE message", type)."""
-        if not source.may_concern("".join(self.lines), self.options):
+        if not prefilter.concerns("".join(self.lines), self.filename, self.options):
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from flake8_task_lifecycle.model import Span
 from flake8_task_lifecycle.options import Options
 
-_SPAWN_WORDS = ("create_task", "ensure_future", "run_coroutine_threadsafe")
+SPAWN_WORDS = ("create_task", "ensure_future", "run_coroutine_threadsafe")
 _SCOPED_WORDS = ("start_soon", "create_task_group", "open_nursery", "aiojobs")
 _RARE_WORDS = ("gather", "shield", "Task(")
 _RARE_SPAWN = re.compile(
@@ -18,20 +19,92 @@ _RARE_SPAWN = re.compile(
     re.MULTILINE,
 )
 
+_CANCELLATION_WORDS = ("Cancelled", "BaseException", "get_cancelled_exc_class")
+_CATCHES = re.compile(r"^[ \t]*except(?:[ \t]*:|\*?[^:\n]*\b[A-Z][A-Z0-9_]{2,}\b)", re.MULTILINE)
+_LEAVES_FINALLY = re.compile(
+    r"^([ \t]*)finally[ \t]*:(?:[^\n]*\b(?:return|break|continue)\b"
+    r"|[^\n]*\n(?>(?:\1[ \t][^\n]*|[ \t]*)\n)*?\1[ \t]+(?:[^\n]*[ \t;:])?(?:return|break|continue)\b)",
+    re.MULTILINE,
+)
+
+# What a rule can judge though the spawn stands in another module, or is none of the spawn words.
+_OTHER_EVIDENCE = (
+    ("TLC004", (".cancel(", "self.")),
+    ("TLC006", ("yield", "asynccontextmanager", "start")),
+    ("TLC006", ("yield", "lifespan", "start")),
+    ("TLC006", ("yield", "fixture", "start")),
+    ("TLC009", ("as_completed",)),
+)
+_COROUTINE = re.compile(r"\basync[ \t]+def[ \t]+(\w+)")
+# A call at the beginning of a statement, or as an operand or test: where its value may be thrown away.
+_BARE_CALL = re.compile(
+    r"(?:^[ \t]*(?:_[ \t]*=[ \t]*)?|[;:\[][ \t]*|\b(?:and|or|not|if|while|assert|else)[ \t]+)"
+    r"([\w.]++(?:\(\)[\w.]++)?)\(",
+    re.MULTILINE,
+)
+_CALLBACK_WORDS = (
+    *("call_soon", "call_later", "call_at", "add_done_callback", "add_signal_handler", "add_reader", "add_writer"),
+    *("signal.signal", "atexit.register", "Thread(", "Timer("),
+)
+
+
+def may_drop(text: str, others: Callable[[], AbstractSet[str]]) -> bool:
+    """Whether a text may make a coroutine and drop it, by the names of its own coroutine functions and of ``others``.
+
+    ``others`` gives those of the modules it imports; it is asked only when there is an import.
+    """
+    if "async" not in text:
+        return False
+    if any(word in text for word in _CALLBACK_WORDS):
+        return True
+    called = {name.rpartition(".")[2] for name in _BARE_CALL.findall(text)}
+    if not called.isdisjoint(_COROUTINE.findall(text)):
+        return True
+    return "import" in text and not called.isdisjoint(others())
+
+
+def may_swallow(text: str) -> bool:
+    """Whether a text may take a cancellation and not pass it on, by its words alone."""
+    if any(word in text for word in _CANCELLATION_WORDS) or _CATCHES.search(text) is not None:
+        return True
+    if ("__aexit__" in text or "__exit__" in text) and "return True" in text:
+        return True
+    return "finally" in text and _LEAVES_FINALLY.search(text) is not None
+
 
 def may_concern(text: str, options: Options) -> bool:
     """Whether the text can hold a spawn at all, by its words alone.
 
     A file that answers False is not analysed: no tree is built for it.
     """
-    if any(word in text for word in _SPAWN_WORDS):
+    if any(word in text for word in SPAWN_WORDS):
         return True
     if any(word in text for word in _RARE_WORDS) and "asyncio" in text and _RARE_SPAWN.search(text) is not None:
+        return True
+    if "async def" in text and may_swallow(text):
         return True
     names = options.spawners | options.keeping_spawners
     if any(name.rpartition(".")[2] in text for name in names):
         return True
+    if "async" in text and any(
+        code in options.codes and all(word in text for word in words) for code, words in _OTHER_EVIDENCE
+    ):
+        return True
     return "TLC900" in options.codes and any(word in text for word in _SCOPED_WORDS)
+
+
+_run = 0
+
+
+def new_run() -> None:
+    """Says that files may have changed since the last run: each is looked at once a run."""
+    global _run  # noqa: PLW0603
+    _run += 1
+
+
+def run_number() -> int:
+    """The number of the current run in this process."""
+    return _run
 
 
 class Positioned(Protocol):

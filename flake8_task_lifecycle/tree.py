@@ -37,6 +37,7 @@ class Tree:
     classes: list[nodes.ClassDef] = field(default_factory=list)
     functions: list[nodes.FunctionDef] = field(default_factory=list)
     attribute_stores: dict[str, list[nodes.AssignAttr]] = field(default_factory=lambda: defaultdict(list))
+    attribute_loads: dict[str, list[nodes.Attribute | nodes.DelAttr]] = field(default_factory=lambda: defaultdict(list))
     nonlocals: dict[nodes.NodeNG, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -71,8 +72,8 @@ class _Rebuilder(TreeRebuilder):
             value = value.args[0]
         elif isinstance(value, nodes.Lambda) and isinstance(value.body, nodes.Call):
             value = value.body.func
-        original = last_word(value)
-        if original:
+        branches = (value.body, value.orelse) if isinstance(value, nodes.IfExp) else (value,)
+        for original in filter(None, map(last_word, branches)):
             self._notes.aliases += [(last_word(target), original) for target in statement.targets]
         return statement
 
@@ -95,6 +96,8 @@ class _Rebuilder(TreeRebuilder):
         attribute = super().visit_attribute(node, parent)
         if isinstance(attribute, nodes.AssignAttr):
             self._notes.attribute_stores[attribute.attrname].append(attribute)
+        elif isinstance(attribute, nodes.Attribute | nodes.DelAttr):
+            self._notes.attribute_loads[attribute.attrname].append(attribute)
         return attribute
 
     def visit_importfrom(self, node: ast.ImportFrom, parent: nodes.NodeNG) -> nodes.ImportFrom:

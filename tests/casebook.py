@@ -36,7 +36,8 @@ from markdown_it.token import Token
 from flake8_task_lifecycle import engine
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import ALL_CODES, DEFAULT_CODES, OptionError, Options, parse_names
-from flake8_task_lifecycle.source import may_concern
+from flake8_task_lifecycle.prefilter import concerns
+from flake8_task_lifecycle.source import new_run
 
 CASES = Path(__file__).parent / "cases"
 RUNTIME = Path(__file__).parent / "runtime"
@@ -308,13 +309,14 @@ def _check_module(case: Case, block: Block, directory: Path, check: Check) -> li
     tree = ast.parse(block.text)
     before = ast.dump(tree, include_attributes=True)
     lines = io.StringIO(block.text).readlines()
+    new_run()
     findings = check(tree, lines, str(directory / block.name), options)
     texts = []
     if ast.dump(tree, include_attributes=True) != before:
         texts.append(f"{case.path}:{block.line}: the tree was changed")
     if findings != sorted(findings, key=lambda finding: (finding.span, finding.code)):
         texts.append(f"{case.path}:{block.line}: the findings are not sorted")
-    if findings and not may_concern(block.text, options):
+    if findings and not concerns(block.text, str(directory / block.name), options):
         texts.append(f"{case.path}:{block.line}: the text prefilter would have skipped this module")
     for finding in findings:
         place = _place(case, block, finding.span.line)

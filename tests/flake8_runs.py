@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import gc
 import io
 import os
@@ -14,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from flake8 import utils
 from flake8.main.application import Application
@@ -104,11 +106,17 @@ def run(argv: Sequence[str], stdin: bytes = b"", *, bare: bool = False, tree_onl
     return captured(application, stdin)
 
 
+def forget_stdin() -> None:
+    """Make flake8 read standard input again: it reads it once a process."""
+    cache = cast("functools._lru_cache_wrapper[str]", utils.stdin_get_value)
+    cache.cache_clear()
+
+
 def captured(call: Callable[[], int], stdin: bytes = b"") -> Output:
     """What a call that runs flake8 in this process wrote, warned and returned (or gave to ``sys.exit``)."""
     out, err = _stream(), _stream()
     held = sys.stdin
-    utils.stdin_get_value.cache_clear()
+    forget_stdin()
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
     try:
         with (
@@ -124,7 +132,7 @@ def captured(call: Callable[[], int], stdin: bytes = b"") -> Output:
                 code = int(leaving.code or 0)
     finally:
         sys.stdin = held
-        utils.stdin_get_value.cache_clear()
+        forget_stdin()
     return Output(code, _text(out), _text(err), tuple(str(one.message) for one in caught))
 
 

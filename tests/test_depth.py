@@ -133,7 +133,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "GUARD", True)
 
 
-def on_a_fresh_stack(call: Callable[[], None]) -> None:
+def on_a_fresh_stack(call: Callable[[], object]) -> None:
     """Call in a thread, so that the depth flake8 survives does not depend on how deep the tests stand."""
     raised: list[BaseException] = []
 
@@ -190,5 +190,5 @@ def test_the_deepest_input_that_python_parses(shape: Callable[[int], str]) -> No
 
 @pytest.mark.usefixtures("guarded")
 def test_a_file_too_deep_for_us_does_not_spoil_the_next() -> None:
-    on_a_fresh_stack(lambda: check_file(DANGLING + DEEP["lambdas"](SEARCHED_TO), "deep.py") and None)
+    on_a_fresh_stack(lambda: check_file(DANGLING + DEEP["lambdas"](SEARCHED_TO), "deep.py"))
     assert check_file(DANGLING) == FOUND

@@ -304,7 +304,7 @@ def fail(*arguments: object) -> Iterator[Finding]:
     ("part", "replacement", "left"),
     [
         ("RULES", (Rule("TLC001", "dangling-task", fail), *RULES[1:]), ["F401", "TLC900"]),
-        ("Facts", fail, ["F401"]),
+        ("facts_of", fail, ["F401"]),
     ],
 )
 def test_a_failure_of_ours_costs_nobody_elses_results(

@@ -7,47 +7,115 @@ from functools import cache, cached_property
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.awaiting import Awaiting
 from flake8_task_lifecycle.facts.callbacks import Callbacks
+from flake8_task_lifecycle.facts.cancellations import Cancellations
+from flake8_task_lifecycle.facts.cancelled import Cancelled
 from flake8_task_lifecycle.facts.coroutines import Coroutines
+from flake8_task_lifecycle.facts.elsewhere import Elsewhere
+from flake8_task_lifecycle.facts.entries import Entries
 from flake8_task_lifecycle.facts.evaluator import Evaluator
-from flake8_task_lifecycle.facts.frames import Frame, frame_of
+from flake8_task_lifecycle.facts.exceptions import Exceptions
+from flake8_task_lifecycle.facts.frames import frame_of
+from flake8_task_lifecycle.facts.handlers import Handlers
+from flake8_task_lifecycle.facts.holders import Holders
 from flake8_task_lifecycle.facts.owners import Owners
+from flake8_task_lifecycle.facts.paths import Paths
+from flake8_task_lifecycle.facts.pending import Pending
+from flake8_task_lifecycle.facts.runners import Runners
+from flake8_task_lifecycle.facts.shutdown import Shutdown
 from flake8_task_lifecycle.facts.sites import Task, task_of
+from flake8_task_lifecycle.facts.slots import Slots, index_names
 from flake8_task_lifecycle.facts.spawns import Spawns
 from flake8_task_lifecycle.facts.summaries import Summaries
+from flake8_task_lifecycle.facts.unreleased import Held
 from flake8_task_lifecycle.facts.uses import Uses
+from flake8_task_lifecycle.facts.world import World
 from flake8_task_lifecycle.flow import Graph
 from flake8_task_lifecycle.model import Evidence
-from flake8_task_lifecycle.names import Names
+from flake8_task_lifecycle.names import Names, qualified_name
 from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.project import STORE, ModuleFile
 from flake8_task_lifecycle.source import Source
-from flake8_task_lifecycle.tree import build
+from flake8_task_lifecycle.tree import Tree, build
 
 
 class Facts:
     """The facts of one file, each family computed when it is first asked for."""
 
-    def __init__(self, tree: ast.Module, source: Source, options: Options) -> None:
-        self._source = source
-        built = build(tree, "")
-        names = Names(built.nonlocals)
-        evaluator = Evaluator(built, names, "")
-        callbacks = Callbacks(built, evaluator)
-        self._coroutines = Coroutines(built, names, evaluator)
-        self._summaries = Summaries(evaluator, lambda: self._spawns, lambda: self._owners)
-        self._spawns = Spawns(built, evaluator, callbacks, self._coroutines, options, self._summaries.returned_task)
+    def __init__(self, tree: Tree, source: Source, options: Options, world: World, module: ModuleFile | None) -> None:
+        self.source = source
+        self.options = options
+        self.tree = tree
+        self.world = world
+        self.module = module
+        self.names = Names(self.tree.nonlocals)
+        self.evaluator = Evaluator(tree, self.names, module.package if module is not None else "", Elsewhere(self))
+        self.callbacks = Callbacks(self.tree, self.evaluator)
+        self.elsewhere = self.evaluator.elsewhere
+        self.coroutines = Coroutines(self.tree, self.names, self.evaluator)
+        self.summaries = Summaries(self.evaluator, lambda: self.spawns, lambda: self.owners)
+        self.spawns = Spawns(
+            self.tree, self.evaluator, self.callbacks, self.coroutines, options, self.summaries.returned_task
+        )
+        self.uses = Uses(self.names, self.evaluator, self.callbacks, self.summaries.parameter_use)
+        self.frame = cache(lambda function: frame_of(function, self.names))
+        self.graph = cache(Graph)
+        self.exceptions = Exceptions(self)
+        self.paths = Paths(self)
+        self.cancelled = Cancelled(self)
+        self.entries = Entries(self)
+        self.handlers = Handlers(self)
+        self.owners = Owners(self.uses, self.frame, self.graph, self.evidence)
+        self.holders = Holders(self)
+        self.awaiting = Awaiting(self)
+        self.runners = Runners(self)
+        self.cancellations = Cancellations(self)
+        self.shutdown = Shutdown(self)
+        self.pending = Pending(self)
+        self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}
 
-        @cache
-        def frame(function: nodes.FunctionDef) -> Frame:
-            return frame_of(function, names)
+    @cached_property
+    def slots(self) -> Slots:
+        """The places that hold tasks beyond the call that spawned them."""
+        return Slots(self)
 
-        uses = Uses(names, evaluator, callbacks, self._summaries.parameter_use)
-        self._owners = Owners(uses, frame, cache(Graph), self._evidence)
+    @cached_property
+    def held(self) -> Held:
+        """What becomes of the tasks that the slots of the module hold."""
+        return Held(self)
 
-    def _evidence(self, node: nodes.NodeNG, note: str) -> Evidence:
-        return Evidence(self._source.span_of(node), note)
+    @cached_property
+    def name_index(self) -> dict[str, list[nodes.NodeNG]]:
+        """Every plain name of the module, by name."""
+        return index_names(self.tree.module)
+
+    def qualified(self, node: nodes.NodeNG) -> str:
+        """``package.module.Class.method`` for a definition of this module."""
+        return ".".join(part for part in (self.module.name if self.module else "", qualified_name(node)) if part)
+
+    def evidence(self, node: nodes.NodeNG, note: str) -> Evidence:
+        """A line of this file that proves something."""
+        return Evidence(self.source.span_of(node), note)
 
     @cached_property
     def tasks(self) -> list[Task]:
         """Every spawn of the file with its owner, in source order."""
-        return [task_of(spawn, self._owners, self._coroutines, self._source) for spawn in self._spawns.all()]
+        return [task_of(spawn, self.owners, self.coroutines, self.source) for spawn in self.spawns.all()]
+
+
+def facts_of(tree: ast.Module, source: Source, options: Options) -> Facts:
+    """The facts of one file, and through them those of its project.
+
+    ``tree`` is what ``ast.parse`` made of the source; it is left unchanged.
+    """
+
+    def other(world: World, module: ModuleFile, text: Source) -> Facts | None:
+        built = STORE.tree(module, build)
+        return Facts(built, text, options, world, module) if built is not None else None
+
+    world = World(source.name, "".join(source.lines), other)
+    name = world.module.name if world.module is not None else ""
+    facts = Facts(build(tree, name), source, options, world, world.module)
+    world.add(facts)
+    return facts

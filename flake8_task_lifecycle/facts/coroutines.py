@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from astroid import nodes
 
@@ -13,6 +14,9 @@ from flake8_task_lifecycle.facts.values import Definition, External, Values, kno
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import Names, dotted, enclosing_class
 from flake8_task_lifecycle.tree import Tree
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
 
 
 class Kind(Enum):
@@ -60,9 +64,10 @@ class Coroutines:
     def _kind_of_function(self, function: object, call: nodes.Call) -> Kind:
         match function:
             case Definition(node) if isinstance(node, nodes.AsyncFunctionDef):
-                plain = is_plainly_decorated(node) and not is_generator(node)
-                return Kind.COROUTINE if plain else Kind.UNKNOWN
+                return Kind.COROUTINE if _makes_coroutine(None, node) else Kind.UNKNOWN
             case External(name) if name in library.COROUTINE_FUNCTIONS:
+                return Kind.COROUTINE
+            case External(name) if self._evaluator.elsewhere.ask(name, _makes_coroutine):
                 return Kind.COROUTINE
         return self._kind_of_values(self._evaluator.of(call))
 
@@ -99,12 +104,15 @@ class Coroutines:
         if isinstance(function, nodes.Attribute) and function.attrname == "put":
             return not self._is_bounded(function.expr)
         values = self._evaluator.of(function)
-        return bool(values) and all(
-            isinstance(value, Definition)
-            and isinstance(value.node, nodes.AsyncFunctionDef)
-            and _never_waits(value.node)
-            for value in values
-        )
+        return bool(values) and all(self._never_waits(value) for value in values)
+
+    def _never_waits(self, function: object) -> bool:
+        match function:
+            case Definition(node):
+                return _never_waits(None, node)
+            case External(name):
+                return bool(self._evaluator.elsewhere.ask(name, _never_waits))
+        return False
 
     def _is_bounded(self, queue: nodes.NodeNG) -> bool:
         classes = known_names(self._evaluator.of(queue), instance=True)
@@ -143,9 +151,13 @@ def _has_bound(call: nodes.Call) -> bool:
     return any(not (isinstance(size, nodes.Const) and size.value == 0) for size in sizes)
 
 
-def _never_waits(function: nodes.FunctionDef) -> bool:
+def _makes_coroutine(_facts: Facts | None, node: nodes.NodeNG) -> bool:
+    return isinstance(node, nodes.AsyncFunctionDef) and is_plainly_decorated(node) and not is_generator(node)
+
+
+def _never_waits(_facts: Facts | None, function: nodes.NodeNG) -> bool:
     waiting = nodes.Await | nodes.AsyncFor | nodes.AsyncWith | nodes.YieldFrom
-    return is_plainly_decorated(function) and not any(
+    return _makes_coroutine(None, function) and not any(
         isinstance(node, waiting) or (isinstance(node, nodes.Comprehension) and node.is_async)
         for node in walk(function.body)
     )

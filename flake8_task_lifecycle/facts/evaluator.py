@@ -20,6 +20,7 @@ from flake8_task_lifecycle.facts.definitions import (
     positional,
     returns,
 )
+from flake8_task_lifecycle.facts.elsewhere import Elsewhere
 from flake8_task_lifecycle.facts.values import (
     LITERAL,
     NONE,
@@ -35,6 +36,7 @@ from flake8_task_lifecycle.facts.values import (
     each,
 )
 from flake8_task_lifecycle.names import Names, canonical, enclosing_class
+from flake8_task_lifecycle.project import absolute
 from flake8_task_lifecycle.tree import Tree
 
 _MAX_DEPTH = 24
@@ -55,7 +57,8 @@ _LITERALS: dict[type[nodes.NodeNG], str] = {
 class Evaluator:
     """Evaluates the expressions of one module, each at most once."""
 
-    def __init__(self, tree: Tree, names: Names, package: str) -> None:
+    def __init__(self, tree: Tree, names: Names, package: str, elsewhere: Elsewhere) -> None:
+        self.elsewhere = elsewhere
         self._tree = tree
         self._names = names
         self._package = package
@@ -107,6 +110,9 @@ class Evaluator:
         """What a name read at a node can be."""
         binding = self._names.binding(node, name)
         if binding is None:
+            found = self._star_exported(name)
+            if found:
+                return found
             stars = self._star_imports()
             if stars and name in library.ASYNCIO_STAR and set(stars) == {"asyncio"}:
                 return (External(f"asyncio.{name}"),)
@@ -140,16 +146,38 @@ class Evaluator:
         return UNKNOWN_ONLY
 
     def _imported(self, statement: nodes.ImportFrom, name: str) -> Iterable[Value]:
-        home = statement.modname
-        if statement.level:
-            base = self._package.split(".") if self._package else []
-            if len(base) < statement.level:
-                return UNKNOWN_ONLY
-            home = ".".join([*base[: len(base) - statement.level + 1], *([home] if home else [])])
+        home = absolute("." * (statement.level or 0) + statement.modname, self._package)
+        if home is None:
+            return UNKNOWN_ONLY
         for real, alias in statement.names:
             if (alias or real) == name:
-                return (External(canonical(f"{home}.{real}")),)
+                return self._home(f"{home}.{real}")
         return UNKNOWN_ONLY
+
+    def _home(self, name: str) -> Values:
+        """What a qualified name stands for, followed to where the project defines it."""
+        found = self.elsewhere.values(name)
+        return frozenset({External(canonical(name))}) if found is None else found
+
+    def exported(self, path: list[str]) -> Values:
+        """What a dotted name inside this module stands for: a module-level name, then its attributes."""
+        module = self._tree.module
+        bound = [node for node in module.locals.get(path[0], ()) if node.lineno is not None]
+        values: Values = frozenset(each(bound, lambda node: self._bound(node, path[0])))
+        if not bound:
+            values = self._star_exported(path[0])
+        for attribute in path[1:]:
+            values = frozenset(found for base in values for found in self.member(base, attribute))
+        return values
+
+    def _star_exported(self, name: str) -> Values:
+        for statement in self._tree.module.body:
+            if isinstance(statement, nodes.ImportFrom) and statement.names[0][0] == "*" and not name.startswith("_"):
+                home = absolute("." * (statement.level or 0) + statement.modname, self._package)
+                found = self.elsewhere.values(f"{home}.{name}") if home is not None else None
+                if found is not None:
+                    return found
+        return frozenset()
 
     def _assigned(self, target: nodes.NodeNG) -> Iterable[Value]:
         parent = target.parent
@@ -200,11 +228,12 @@ class Evaluator:
         """What ``base.attribute`` can be."""
         match base:
             case External(name):
-                return (External(canonical(f"{name}.{attribute}")),)
+                return self._home(canonical(f"{name}.{attribute}"))
             case Definition(node) if isinstance(node, nodes.ClassDef):
                 return self._class_member(node, attribute, exact=True)
-            case Instance(External(name)):
-                return (External(canonical(f"{name}.{attribute}")),)
+            case Instance(External(name) as owner, exact):
+                found = self.elsewhere.member(owner, attribute, exact=exact)
+                return (External(canonical(f"{name}.{attribute}")),) if found is None else found
             case Instance(Definition(node), exact) if isinstance(node, nodes.ClassDef):
                 return self._class_member(node, attribute, exact)
             case Other("None"):
@@ -220,15 +249,17 @@ class Evaluator:
         try:
             found: list[Value] = []
             for home in self.classes.hierarchy(owner):
-                found += self._own_member(home, attribute)
+                found += self.own_member(home, attribute)
                 if found:
                     break
             if not exact:
                 overrides = [
-                    value for child in self.classes.subclasses(owner) for value in self._own_member(child, attribute)
+                    value for child in self.classes.subclasses(owner) for value in self.own_member(child, attribute)
                 ]
                 if overrides:
                     found = [value for value in found if not _is_abstract(value)] + overrides
+                elif found and all(map(_is_abstract, found)):
+                    found = [*(self.elsewhere.implementations(owner, attribute) or found)]
             return found or list(self._inherited_from_outside(owner, attribute)) or UNKNOWN_ONLY
         finally:
             self._pending.discard(key)
@@ -238,9 +269,10 @@ class Evaluator:
             for base in home.bases:
                 for value in self.of(base):
                     if isinstance(value, External):
-                        yield from self.member(value, attribute)
+                        yield from self.member(Instance(value), attribute)
 
-    def _own_member(self, owner: nodes.ClassDef, attribute: str) -> list[Value]:
+    def own_member(self, owner: nodes.ClassDef, attribute: str) -> list[Value]:
+        """What the class itself says of an attribute: its body and what its methods store on ``self``."""
         values: list[Value] = []
         for node in owner.locals.get(attribute, ()):
             if isinstance(node, nodes.FunctionDef) and is_property(node):
@@ -268,7 +300,8 @@ class Evaluator:
             case External("builtins.super"):
                 return self._super(call)
             case External(name):
-                return self._external_result(name)
+                found = self.elsewhere.result(name)
+                return self._external_result(name) if found is None else found
             case Definition(node) if isinstance(node, nodes.ClassDef):
                 return (Instance(function, exact=True),)
             case Definition(node) if isinstance(node, nodes.FunctionDef):
@@ -299,7 +332,12 @@ class Evaluator:
         owner = enclosing_class(function) if function is not None else None
         if owner is None:
             return UNKNOWN_ONLY
-        return [Instance(Definition(base), exact=True) for base in self._bases(owner)]
+        return [
+            Instance(value, exact=True)
+            for base in owner.bases
+            for value in self.of(base)
+            if isinstance(value, External | Definition)
+        ]
 
     def returned(self, function: nodes.FunctionDef) -> Iterable[Value]:
         """What a function's return annotation promises, else what its ``return`` statements give."""

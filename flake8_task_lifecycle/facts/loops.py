@@ -19,10 +19,9 @@ def is_event_loop(evaluator: Evaluator, receiver: nodes.NodeNG) -> bool:
 
     https://docs.python.org/3/library/asyncio-eventloop.html#obtaining-the-event-loop lists what gives one.
     """
-    loop = Instance(External(library.LOOP))
     known = {
         value for value in evaluator.of(receiver) if value not in {UNKNOWN, NONE} and not isinstance(value, External)
     }
-    if known:
-        return all(isinstance(value, Instance) and value.of == loop.of for value in known)
-    return _LOOP_NAME.match(last_word(receiver)) is not None
+    if any(isinstance(value, Instance) and value.of == External(library.LOOP) for value in known):
+        return True
+    return not known and _LOOP_NAME.match(last_word(receiver)) is not None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from astroid import nodes
 
@@ -19,6 +20,9 @@ from flake8_task_lifecycle.facts.values import Definition, External, Partial, Va
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.tree import Tree
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
 
 
 class Form(Enum):
@@ -74,6 +78,10 @@ _SPAWNERS = {
     "asyncio.gather": Form.GATHER,
     "asyncio.shield": Form.SHIELD,
 }
+_WRAPPERS: dict[Returned | None, tuple[Form | None, bool]] = {
+    Returned.TASK: (Form.WRAPPER, False),
+    Returned.KEPT_TASK: (Form.WRAPPER, True),
+}
 _SPAWN_WORDS = (
     *sorted({name.rpartition(".")[2] for name in _SPAWNERS} | library.SCOPED_METHODS),
     "map",
@@ -128,7 +136,7 @@ class Spawns:
         """
         tree = self._tree
         named = {name.rpartition(".")[2] for name in self._options.spawners | self._options.keeping_spawners}
-        waiting = [*_SPAWN_WORDS, *sorted(named)]
+        waiting = [*_SPAWN_WORDS, *sorted(named | self._evaluator.elsewhere.world.wrapper_words)]
         words: set[str] = set()
         other_names = defaultdict(list)
         for alias, original in tree.aliases:
@@ -172,14 +180,14 @@ class Spawns:
 
     def _form_of_value(self, value: Value) -> tuple[Form | None, bool]:
         match value:
-            case External(name):
-                return _SPAWNERS.get(name), False
+            case External(name) if name in _SPAWNERS:
+                return _SPAWNERS[name], False
+            case External(name) if name.rpartition(".")[2] in self._evaluator.elsewhere.world.wrapper_words:
+                return _WRAPPERS.get(self._evaluator.elsewhere.ask(name, _returned_elsewhere), (None, False))
             case Partial(function):
                 return self._form_of_value(function)
             case Definition(node) if isinstance(node, nodes.FunctionDef):
-                returned = self._returned_task(node)
-                if returned in {Returned.TASK, Returned.KEPT_TASK}:
-                    return Form.WRAPPER, returned is Returned.KEPT_TASK
+                return _WRAPPERS.get(self._returned_task(node), (None, False))
             case Definition(node) if isinstance(node, nodes.Lambda) and isinstance(node.body, nodes.Call):
                 spawn = self.of(node.body)
                 if spawn is not None and not spawn.scoped:
@@ -225,18 +233,21 @@ class Spawns:
                 if not started or _is_awaited(call):
                     return None
                 coroutine = started[0]
-            case Form.WRAPPER if self._gives_coroutine(call):
+            case Form.WRAPPER if self._gives_coroutine(call.func):
                 if not isinstance(call.parent, nodes.Await):
                     return None
                 value = call.parent
         at_once = form is Form.THREADSAFE and coroutine is not None and self._coroutines.ends_in_first_step(coroutine)
         return Spawn(form, call, value, self._spawner_name(call), coroutine, keeping, at_once)
 
-    def _gives_coroutine(self, call: nodes.Call) -> bool:
-        return any(
-            isinstance(value, Definition) and isinstance(value.node, nodes.AsyncFunctionDef)
-            for value in self._evaluator.of(call.func)
-        )
+    def _gives_coroutine(self, function: nodes.NodeNG) -> bool:
+        """Whether calling a function of the project makes a coroutine, which has to be awaited first."""
+        for value in self._evaluator.of(function):
+            if isinstance(value, Definition) and isinstance(value.node, nodes.AsyncFunctionDef):
+                return True
+            if isinstance(value, External) and self._evaluator.elsewhere.ask(value.name, _is_async):
+                return True
+        return False
 
     def _coroutine_argument(self, call: nodes.Call, form: Form) -> nodes.NodeNG | None:
         given = [*self._partial_arguments(call.func), *call.args]
@@ -304,7 +315,7 @@ class Spawns:
             if any(isinstance(value, Definition) and isinstance(value.node, nodes.Lambda) for value in values):
                 continue
             form, keeping = self._form(reference)
-            if form is None or form is Form.SCOPED or self._only_makes_coroutine(reference):
+            if form is None or form is Form.SCOPED or self._gives_coroutine(reference):
                 continue
             coroutine = arguments[0] if arguments else None
             if form is Form.FUTURE and (coroutine is None or self._coroutines.kind(coroutine) is not Kind.COROUTINE):
@@ -313,11 +324,13 @@ class Spawns:
                 continue
             yield Spawn(Form.CALLBACK, callback, callback, dotted(reference) or "partial", coroutine, keeping)
 
-    def _only_makes_coroutine(self, reference: nodes.NodeNG) -> bool:
-        return any(
-            isinstance(value, Definition) and isinstance(value.node, nodes.AsyncFunctionDef)
-            for value in self._evaluator.of(reference)
-        )
+
+def _returned_elsewhere(facts: Facts, node: nodes.NodeNG) -> Returned:
+    return facts.summaries.returned_task(node) if isinstance(node, nodes.FunctionDef) else Returned.NOTHING
+
+
+def _is_async(_facts: Facts, node: nodes.NodeNG) -> bool:
+    return isinstance(node, nodes.AsyncFunctionDef)
 
 
 def _spreads(call: nodes.Call) -> bool:

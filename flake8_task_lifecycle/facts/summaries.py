@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import (
     is_abstract,
+    is_classmethod,
     is_generator,
     is_plainly_decorated,
     is_static,
@@ -17,9 +19,22 @@ from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.owners import Owners
 from flake8_task_lifecycle.facts.spawns import Returned, Spawns
 from flake8_task_lifecycle.facts.uses import FORGOTTEN, Fate, Use, strongest
-from flake8_task_lifecycle.facts.values import Definition, Instance
+from flake8_task_lifecycle.facts.values import Definition, External, Instance, Value
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import enclosing_class
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an argument stands in a call: its index or its keyword, and whether an object fills the first parameter.
+
+    ``certain``: no starred argument stands before it, or is it.
+    """
+
+    index: int | None
+    keyword: str | None
+    through_object: bool
+    certain: bool = True
 
 
 class Summaries:
@@ -65,41 +80,40 @@ class Summaries:
         values = self._evaluator.of(call.func)
         uses = []
         for value in values:
-            if isinstance(value, Definition) and isinstance(value.node, nodes.ClassDef):
-                return None
-            if not isinstance(value, Definition) or not isinstance(value.node, nodes.FunctionDef):
-                return None
-            name = self._parameter_name(value.node, call, argument)
-            use = self._use_of_parameter(value.node, name) if name is not None else None
+            use = self._use_by(value, self._place(call, argument))
             if use is None:
                 return None
             uses.append(use)
         return strongest(uses) if uses else None
 
-    def _parameter_name(self, function: nodes.FunctionDef, call: nodes.Call, argument: nodes.NodeNG) -> str | None:
-        if isinstance(argument, nodes.Keyword):
-            return str(argument.arg) if any(argument.arg == one.name for one in function.args.arguments) else None
-        if argument not in call.args:
-            return None
-        index = call.args.index(argument)
-        spread_before = any(isinstance(one, nodes.Starred) for one in call.args[:index])
-        parameters = [one.name for one in positional(function)]
-        if self._is_bound(function, call):
-            parameters = parameters[1:]
-        if index < len(parameters) and not spread_before and not isinstance(argument, nodes.Starred):
-            return str(parameters[index])
-        if function.args.vararg and index >= len(parameters):
-            return str(function.args.vararg)
+    def _use_by(self, function: Value, place: Place) -> Use | None:
+        match function:
+            case Definition(node) if isinstance(node, nodes.FunctionDef):
+                return self.use_of_argument(node, place)
+            case External(name):
+                return self._evaluator.elsewhere.ask(
+                    name, lambda facts, node: facts.summaries.use_of_argument(node, place)
+                )
         return None
 
-    def _is_bound(self, function: nodes.FunctionDef, call: nodes.Call) -> bool:
-        """Whether the call goes through an object or a class method, so that the first parameter is filled."""
-        if enclosing_class(function) is None or is_static(function):
-            return False
+    def _place(self, call: nodes.Call, argument: nodes.NodeNG) -> Place:
         receiver = call.func.expr if isinstance(call.func, nodes.Attribute) else None
-        if receiver is None:
-            return False
-        return all(isinstance(value, Instance) for value in self._evaluator.of(receiver))
+        values = self._evaluator.of(receiver) if receiver is not None else ()
+        through_object = bool(values) and all(isinstance(value, Instance) for value in values)
+        if isinstance(argument, nodes.Keyword):
+            return Place(None, argument.arg, through_object)
+        if argument not in call.args:
+            return Place(None, None, through_object)
+        index = call.args.index(argument)
+        certain = not any(isinstance(one, nodes.Starred) for one in call.args[: index + 1])
+        return Place(index, None, through_object, certain)
+
+    def use_of_argument(self, function: nodes.NodeNG, place: Place) -> Use | None:
+        """What a function of this module does with the argument at a place; None when that is not known."""
+        if not isinstance(function, nodes.FunctionDef):
+            return None
+        name = _parameter_name(function, place)
+        return self._use_of_parameter(function, name) if name is not None else None
 
     def _use_of_parameter(self, function: nodes.FunctionDef, name: str) -> Use | None:
         key = (function, name)
@@ -116,3 +130,18 @@ class Summaries:
         if use.fate is Fate.CALLER and isinstance(function, nodes.AsyncFunctionDef):
             return None
         return use if use.fate.holds else FORGOTTEN
+
+
+def _parameter_name(function: nodes.FunctionDef, place: Place) -> str | None:
+    """The parameter that takes the argument at a place; None when there is none, or no single one."""
+    if place.keyword is not None:
+        return place.keyword if any(place.keyword == one.name for one in function.args.arguments) else None
+    if place.index is None:
+        return None
+    parameters = [str(one.name) for one in positional(function)]
+    is_method = enclosing_class(function) is not None and not is_static(function)
+    if is_method and (place.through_object or is_classmethod(function)):
+        parameters = parameters[1:]
+    if place.index < len(parameters) and place.certain:
+        return parameters[place.index]
+    return str(function.args.vararg) if function.args.vararg and place.index >= len(parameters) else None

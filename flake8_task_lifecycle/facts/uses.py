@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 
@@ -14,7 +14,7 @@ from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.callbacks import Callbacks
 from flake8_task_lifecycle.facts.definitions import is_record
 from flake8_task_lifecycle.facts.evaluator import Evaluator
-from flake8_task_lifecycle.facts.values import Definition, known_names
+from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.names import Names, dotted, last_word
 
 
@@ -37,11 +37,15 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One fate. ``holder`` names what takes the value; ``names`` are the locals that hold it from here on."""
+    """One fate. ``holder`` names what takes the value; ``names`` are the locals that hold it from here on.
+
+    ``target`` is the node that takes it: the store, the collection, the method that releases it.
+    """
 
     fate: Fate
     holder: str = ""
     names: frozenset[str] = frozenset()
+    target: nodes.NodeNG | None = field(default=None, compare=False)
 
 
 FORGOTTEN = Use(Fate.FORGOTTEN)
@@ -55,7 +59,7 @@ def strongest(uses: list[Use]) -> Use:
     names = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
     if names and not best.fate.holds:
         return Use(Fate.BOUND, names=names)
-    return Use(best.fate, best.holder, names)
+    return Use(best.fate, best.holder, names, best.target)
 
 
 # What only looks at a value: a bare expression, an attribute set on it, a comparison, a test, its text.
@@ -108,7 +112,7 @@ class Uses:
     def _taken(self, node: nodes.NodeNG, parent: nodes.NodeNG) -> Use:
         match parent:
             case nodes.Await() | nodes.YieldFrom():
-                return Use(Fate.AWAITED, "awaited")
+                return Use(Fate.AWAITED, "awaited", target=parent)
             case nodes.Return() | nodes.Yield():
                 return Use(Fate.CALLER, "caller")
             case nodes.Lambda() if node is parent.body:
@@ -150,7 +154,7 @@ class Uses:
             case nodes.AssignName():
                 return self._stored_name(target)
             case nodes.AssignAttr():
-                return Use(Fate.KEPT, dotted(target) or f"callee:{target.attrname}")
+                return Use(Fate.KEPT, dotted(target) or f"callee:{target.attrname}", target=target)
             case nodes.Subscript():
                 return self._put_into(target.value)
             case nodes.Tuple() | nodes.List():
@@ -166,10 +170,10 @@ class Uses:
         binding = self._names.binding(target, name)
         match binding.scope if binding is not None else None:
             case nodes.Module():
-                return Use(Fate.KEPT, f"global:{name}")
+                return Use(Fate.KEPT, f"global:{name}", target=target)
             case nodes.ClassDef() as owner:
-                return Use(Fate.KEPT, f"{owner.name}.{name}")
-        return Use(Fate.KEPT, f"closure:{name}")
+                return Use(Fate.KEPT, f"{owner.name}.{name}", target=target)
+        return Use(Fate.KEPT, f"closure:{name}", target=target)
 
     def _put_into(self, container: nodes.NodeNG) -> Use:
         """The value goes into a collection: one made in this function, one that lives on, or a weak one."""
@@ -183,8 +187,9 @@ class Uses:
         if is_name:
             binding = self._names.binding(container, container.name)
             at_module = binding is not None and isinstance(binding.scope, nodes.Module)
-            return Use(Fate.KEPT, f"global:{container.name}" if at_module else f"collection:{container.name}")
-        return Use(Fate.KEPT, dotted(container) or "collection")
+            holder = f"global:{container.name}" if at_module else f"collection:{container.name}"
+            return Use(Fate.KEPT, holder, target=container)
+        return Use(Fate.KEPT, dotted(container) or "collection", target=container)
 
     def _is_made_here(self, container: nodes.Name | nodes.AssignName) -> bool:
         """Whether a local name is bound only to collections that this function makes."""
@@ -211,10 +216,18 @@ class Uses:
         names = known_names(values, instance=False)
         if names is not None and names <= library.TRANSPARENT:
             return True
-        if all(isinstance(value, Definition) and is_record(value.node) for value in values):
+        if all(self._makes_record(value) for value in values):
             return True
         use = self._parameter_use(call, argument)
         return use is not None and use.fate is Fate.CALLER
+
+    def _makes_record(self, function: object) -> bool:
+        match function:
+            case Definition(node):
+                return is_record(node)
+            case External(name):
+                return bool(self._evaluator.elsewhere.ask(name, lambda _facts, node: is_record(node)))
+        return False
 
     def _gives_back(self, attribute: nodes.Attribute) -> bool:
         """``tasks.copy()``, ``tasks.values()``: a method of a collection whose result holds what it holds."""
@@ -238,11 +251,12 @@ class Uses:
         call = attribute.parent
         method = attribute.attrname
         if not (isinstance(call, nodes.Call) and call.func is attribute):
-            return Use(Fate.RELEASED, "callee:cancel") if method == "cancel" else FORGOTTEN
+            return Use(Fate.RELEASED, "callee:cancel", target=attribute) if method == "cancel" else FORGOTTEN
         if method in library.WEAK_TASK_METHODS | library.CONTAINER_ADDERS | library.CONTAINER_FORGETTERS:
             return FORGOTTEN
         if method in {"cancel", "result", "exception"}:
-            return Use(Fate.RELEASED, f"local:{dotted(attribute.expr)}" if dotted(attribute.expr) else "released")
+            holder = f"local:{dotted(attribute.expr)}" if dotted(attribute.expr) else "released"
+            return Use(Fate.RELEASED, holder, target=attribute)
         return Use(Fate.HANDED, f"callee:{method}")
 
     def _argument(self, call: nodes.Call, argument: nodes.NodeNG) -> Use:
@@ -280,4 +294,8 @@ class Uses:
         return bool(classes) and classes <= {"logging.Logger", "logging"}
 
     def _is_project_method(self, function: nodes.Attribute) -> bool:
-        return any(isinstance(value, Definition) for value in self._evaluator.of(function))
+        return any(
+            isinstance(value, Definition)
+            or (isinstance(value, External) and self._evaluator.elsewhere.defines(value.name))
+            for value in self._evaluator.of(function)
+        )

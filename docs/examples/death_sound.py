@@ -1,0 +1,53 @@
+"""The same weather station: one loop goes on after an error, the other tells of its end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
+
+
+class Sensor:
+    """Reads a value over the network."""
+
+    async def read(self) -> float:
+        reader, writer = await asyncio.open_connection("sensor.example", 502)
+        try:
+            return float(await reader.readline())
+        finally:
+            writer.close()
+
+
+def report(task: asyncio.Task[None]) -> None:
+    """Tells what a task died of."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("%s died", task.get_name(), exc_info=error)
+
+
+class Station:
+    """Polls a sensor and passes its values on, for as long as the program runs."""
+
+    def __init__(self, sensor: Sensor, publish: Callable[[float], Awaitable[None]]) -> None:
+        self.sensor = sensor
+        self.publish = publish
+        self.values: asyncio.Queue[float] = asyncio.Queue()
+        self._poller = asyncio.create_task(self.poll())
+        self._publisher = asyncio.create_task(self.forward())
+        self._publisher.add_done_callback(report)
+
+    async def poll(self) -> None:
+        while True:
+            try:
+                await self.values.put(await self.sensor.read())
+            except Exception:
+                logger.exception("reading failed, trying again")
+            await asyncio.sleep(10)
+
+    async def forward(self) -> None:
+        while True:
+            await self.publish(await self.values.get())
+
+    async def stop(self) -> None:
+        for task in (self._poller, self._publisher):
+            task.cancel()
+        await asyncio.gather(self._poller, self._publisher, return_exceptions=True)

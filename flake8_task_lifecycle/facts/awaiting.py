@@ -1,0 +1,406 @@
+"""What waits for a task: along the paths of one function, and anywhere that an attribute is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.holders import Holder, item_text
+from flake8_task_lifecycle.facts.uses import Fate, Use
+from flake8_task_lifecycle.facts.values import known_names
+from flake8_task_lifecycle.flow import Graph, Label, Step, walk
+from flake8_task_lifecycle.names import dotted, last_word
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_MAX_VISITS = 20_000
+_SETTERS = frozenset({"set", "set_result", "set_exception"})
+
+
+class Waited(Enum):
+    """Whether something waits for a task: yes, no, or it goes where that cannot be seen."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The names and attributes by which a function reaches a task."""
+
+    names: frozenset[str]
+    attributes: frozenset[str]
+
+    def __bool__(self) -> bool:
+        """Whether there is any of them."""
+        return bool(self.names or self.attributes)
+
+    def has(self, node: nodes.NodeNG) -> bool:
+        """Whether an expression, or the target of a store, is one of them."""
+        if isinstance(node, nodes.Name | nodes.AssignName | nodes.DelName):
+            return node.name in self.names
+        if isinstance(node, nodes.Attribute | nodes.AssignAttr | nodes.DelAttr):
+            return dotted(node) in self.attributes
+        return isinstance(node, nodes.Subscript) and item_text(node) in self.attributes
+
+    def without(self, other: Reached) -> Reached:
+        """What is left after a store to some of them."""
+        return Reached(self.names - other.names, self.attributes - other.attributes)
+
+
+def reached_by(holders: Iterable[Holder]) -> Reached:
+    """The names and attributes that these places have in a function that reads them."""
+    found = list(holders)
+    return Reached(
+        frozenset(holder.name for holder in found if not holder.is_attribute),
+        frozenset(holder.name for holder in found if holder.is_attribute),
+    )
+
+
+class Awaiting:
+    """Follows tasks along the paths of a function."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._loads: dict[str, list[nodes.Attribute | nodes.Subscript]] | None = None
+
+    def after(self, graph: Graph, start: int, held: Reached, signals: frozenset[str]) -> Waited:
+        """Whether any path from a step waits for the task, or for one of the signals that it gives at its end."""
+        waiting = [(target, held) for target, label in graph.steps[start].edges if label is not Label.RAISE]
+        seen: set[tuple[int, Reached]] = set()
+        while waiting:
+            state = waiting.pop()
+            if state in seen:
+                continue
+            seen.add(state)
+            if len(seen) > _MAX_VISITS:
+                return Waited.UNKNOWN
+            index, held = state
+            step = graph.steps[index]
+            if awaits_signal(step.parts, signals):
+                return Waited.YES
+            uses = self.uses_in(step, held)
+            waited = judged(uses)
+            if waited is not Waited.NO:
+                return waited
+            held = self._held_after(step, held, uses)
+            if held or signals:
+                waiting += [(target, held) for target, _ in step.edges]
+        return Waited.NO
+
+    def uses_in(self, step: Step, held: Reached) -> list[Use]:
+        """What a step does with the task."""
+        return [self._facts.uses.of(node) for node in loads_in(step, held)]
+
+    @staticmethod
+    def _held_after(step: Step, held: Reached, uses: list[Use]) -> Reached:
+        left = held.without(stored_in(step, held))
+        bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
+        return Reached(left.names | bound, left.attributes)
+
+    def always_after_store(self, graph: Graph, held: Reached, spawned: set[nodes.NodeNG]) -> bool:
+        """Whether every normal path from each store of a new task waits for that task before the function ends.
+
+        Then an earlier call of the function still waits for the task that a later call finds.
+        """
+        stores = [
+            index
+            for index, step in enumerate(graph.steps)
+            if step.statement is not None
+            and stored_in(step, held)
+            and any(node in spawned for node in walk(step.parts))
+        ]
+        return bool(stores) and all(self._always_waits(graph, index, held) for index in stores)
+
+    def _always_waits(self, graph: Graph, start: int, held: Reached) -> bool:
+        waiting, seen = [start], {start}
+        names = {node.name for node in walk(graph.steps[start].parts) if isinstance(node, nodes.AssignName)}
+        held = Reached(held.names | names, held.attributes)
+        while waiting:
+            index = waiting.pop()
+            if index == graph.exit:
+                return False
+            if index != start and any(self._ends(node) for node in loads_in(graph.steps[index], held)):
+                continue
+            for target, label in graph.steps[index].edges:
+                if label is not Label.RAISE and target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        return True
+
+    def unfinished_at(self, graph: Graph, places: Iterable[int], held: Reached) -> set[int]:
+        """The steps among ``places`` that some path reaches while the task is not known to be finished."""
+        waiting = [(graph.entry, False)]
+        seen = {(graph.entry, False)}
+        reached = set()
+        wanted = set(places)
+        while waiting:
+            index, finished = waiting.pop()
+            if index in wanted and not finished:
+                reached.add(index)
+            step = graph.steps[index]
+            ends = {self._ends(node) for node in loads_in(step, held)}
+            stored = bool(stored_in(step, held)) and not (
+                isinstance(step.statement, nodes.For) and loads_in(step, held)
+            )
+            for target, label in step.edges:
+                ended = "any" in ends or ("normal" in ends and label is not Label.RAISE)
+                now = (finished and not stored) or ended or _done_on(step, held, label)
+                if (target, now) not in seen:
+                    seen.add((target, now))
+                    waiting.append((target, now))
+        return reached
+
+    def _ends(self, load: nodes.NodeNG) -> str | None:
+        """Whether a wait for a task ends with the task: "any" way out of it, the "normal" one, or neither."""
+        if self._facts.uses.of(load).fate is not Fate.AWAITED:
+            return None
+        ends, node = "any", load
+        while not isinstance(node, nodes.Await) and node.parent is not None and not node.is_statement:
+            child, node = node, node.parent
+            if isinstance(node, nodes.Subscript) or (isinstance(node, nodes.Call) and node.func is child):
+                return None
+            if not isinstance(node, nodes.Call):
+                continue
+            names = known_names(self._facts.evaluator.of(node.func), instance=False) or {""}
+            if names <= {"asyncio.wait_for"}:
+                continue
+            if names == {"asyncio.gather"} or (names == {"asyncio.wait"} and not is_partial_wait(node)):
+                ends = "normal"
+            else:
+                return None
+        return ends if isinstance(node, nodes.Await) else None
+
+    def elsewhere(self, attribute: str, apart: nodes.FunctionDef | None, family: set[nodes.ClassDef] | None) -> Waited:
+        """Whether a function other than ``apart`` waits for what an attribute of this name holds.
+
+        ``family``: reads on the own object count only in these classes; None for any.
+        """
+        answers = set()
+        for load in self.attribute_loads(attribute):
+            function = _outer_function(load)
+            if function is apart and apart is not None:
+                continue
+            owner = self._facts.evaluator.classes.of_self(load.expr) if isinstance(load, nodes.Attribute) else None
+            if owner is not None and family is not None and owner not in family:
+                continue
+            use = self._use_of(load)
+            answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
+        return _strongest(answers)
+
+    def _use_of(self, load: nodes.Attribute | nodes.Subscript) -> Use:
+        """The use of what an attribute holds: of a loop over ``items()`` of tasks by key, only the tasks count."""
+        use = self._facts.uses.of(load)
+        items, target = load.parent, None
+        if isinstance(items, nodes.Attribute) and items.attrname == "items" and isinstance(items.parent, nodes.Call):
+            target = getattr(items.parent.parent, "target", None)
+        if not isinstance(target, nodes.Tuple) or len(target.elts) != 2:
+            return use
+        if use.fate is not Fate.BOUND or not isinstance(load, nodes.Attribute):
+            return use
+        if not self._facts.holders.maps_to_tasks(load.attrname):
+            return use
+        names = {node.name for node in walk([target.elts[1]]) if isinstance(node, nodes.AssignName)}
+        return Use(Fate.BOUND, names=use.names & frozenset(names))
+
+    def attribute_loads(self, attribute: str) -> list[nodes.Attribute | nodes.Subscript]:
+        """Every read of an attribute of this name, or of an item under this key in brackets, in the module."""
+        if self._loads is None:
+            self._loads = {}
+            stack: list[nodes.NodeNG] = [self._facts.tree.module]
+            while stack:
+                node = stack.pop()
+                if isinstance(node, nodes.Attribute) and not _is_item_store(node):
+                    self._loads.setdefault(node.attrname, []).append(node)
+                elif isinstance(node, nodes.Subscript) and item_text(node) and not _is_item_store(node):
+                    self._loads.setdefault(item_text(node).removeprefix(node.value.name), []).append(node)
+                stack.extend(node.get_children())
+        return self._loads.get(attribute, [])
+
+    def variable_elsewhere(self, holder: Holder, apart: nodes.FunctionDef | None) -> Waited:
+        """Whether another function waits for what a variable holds: a captured local, or one of an outer scope."""
+        answers = set()
+        for function in self._facts.tree.functions:
+            frame = self._facts.frame(function)
+            captured = frame.captured.get(holder.name, ()) if function is holder.scope else ()
+            for load in [load for load, _ in captured if not _is_item_store(load)]:
+                use = self._facts.uses.of(load)
+                answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
+            if function is apart:
+                continue
+            for load in [one for one in frame.loads.get(holder.name, ()) if not _is_item_store(one)]:
+                binding = self._facts.names.binding(load, holder.name)
+                if binding is not None and binding.scope is holder.scope:
+                    use = self._facts.uses.of(load)
+                    answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
+        return _strongest(answers)
+
+
+def _strongest(answers: set[Waited]) -> Waited:
+    return next((one for one in (Waited.YES, Waited.UNKNOWN) if one in answers), Waited.NO)
+
+
+def judged(uses: Iterable[Use]) -> Waited:
+    """Whether these uses wait for the task, or give it to what might."""
+    fates = {use.fate for use in uses if use.holder != "callee:subscript"}
+    if Fate.AWAITED in fates:
+        return Waited.YES
+    return Waited.UNKNOWN if fates & {Fate.HANDED, Fate.CALLER, Fate.KEPT} else Waited.NO
+
+
+def _outer_function(node: nodes.NodeNG) -> nodes.FunctionDef | None:
+    parent = node.parent
+    while parent is not None and not isinstance(parent, nodes.FunctionDef):
+        parent = parent.parent
+    return parent
+
+
+def loads_in(step: Step, held: Reached) -> list[nodes.NodeNG]:
+    """The reads of the task in a step."""
+    return [
+        node
+        for node in walk(step.parts)
+        if isinstance(node, nodes.Name | nodes.Attribute | nodes.Subscript)
+        and held.has(node)
+        and not _is_item_store(node)
+        and not _is_other_item(node, held)
+    ]
+
+
+def _is_other_item(node: nodes.NodeNG, held: Reached) -> bool:
+    """Whether a read of a mapping takes another of its items than the one that is followed."""
+    if not isinstance(node, nodes.Name) or not isinstance(node.parent, nodes.Subscript):
+        return False
+    text = item_text(node.parent) if node is node.parent.value else ""
+    followed = [one for one in held.attributes if one.startswith(f"{node.name}[")]
+    return bool(text and followed) and text not in followed
+
+
+def _is_item_store(load: nodes.NodeNG) -> bool:
+    """Whether a read of a collection only serves to set or delete an item: ``tasks[key] = ...``."""
+    child, parent = load, load.parent
+    while isinstance(parent, nodes.Subscript) and child is parent.value:
+        child, parent = parent, parent.parent
+    match parent:
+        case nodes.Assign():
+            return child in parent.targets
+        case nodes.AnnAssign() | nodes.AugAssign():
+            return child is parent.target
+    return isinstance(parent, nodes.Delete)
+
+
+def stored_in(step: Step, held: Reached) -> Reached:
+    """The names and attributes that a step gives another value, or empties."""
+    names, attributes = set(), set()
+    for node in walk(step.parts):
+        match node:
+            case nodes.AssignName() | nodes.DelName() if not isinstance(node.parent, nodes.Comprehension):
+                names.add(node.name)
+            case nodes.AssignAttr() | nodes.DelAttr():
+                attributes.add(dotted(node))
+            case nodes.Subscript() if isinstance(node.parent, nodes.Assign | nodes.Delete) and _is_item_store(node):
+                attributes.add(item_text(node))
+            case nodes.Call(func=nodes.Attribute(attrname="clear", expr=receiver)) if held.has(receiver):
+                names.add(dotted(receiver))
+                attributes.add(dotted(receiver))
+    if isinstance(step.statement, nodes.AugAssign):
+        return Reached(frozenset(), frozenset())
+    return Reached(held.names & names, held.attributes & attributes)
+
+
+def _done_on(step: Step, held: Reached, label: Label) -> bool:
+    """Whether a test says on this edge that the task is done."""
+    if not isinstance(step.statement, nodes.If | nodes.While | nodes.Assert):
+        return False
+    test, outcome = step.statement.test, label in {Label.TRUE, Label.NEXT}
+    if label is Label.RAISE:
+        return False
+    while isinstance(test, nodes.UnaryOp) and test.op == "not":
+        test, outcome = test.operand, not outcome
+    parts = test.values if isinstance(test, nodes.BoolOp) and test.op == ("and" if outcome else "or") else [test]
+    return any(_is_done_test(part, held, outcome) for part in parts)
+
+
+def _is_done_test(test: nodes.NodeNG, held: Reached, outcome: bool) -> bool:
+    while isinstance(test, nodes.UnaryOp) and test.op == "not":
+        test, outcome = test.operand, not outcome
+    return (
+        outcome
+        and isinstance(test, nodes.Call)
+        and isinstance(test.func, nodes.Attribute)
+        and test.func.attrname in {"done", "cancelled"}
+        and held.has(test.func.expr)
+    )
+
+
+def is_partial_wait(call: nodes.Call) -> bool:
+    """Whether an ``asyncio.wait`` can come back before all of its tasks are done."""
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            return True
+        if keyword.arg == "timeout" and not (isinstance(keyword.value, nodes.Const) and keyword.value.value is None):
+            return True
+        if keyword.arg == "return_when" and last_word(keyword.value) != "ALL_COMPLETED":
+            return True
+    return False
+
+
+def awaits_signal(parts: Iterable[nodes.NodeNG], signals: frozenset[str]) -> bool:
+    """Whether something here waits for an event or future of one of these names."""
+    return bool(signals) and any(
+        word in signals for node in walk(parts) if isinstance(node, nodes.Await) for word in _waited_words(node.value)
+    )
+
+
+def _waited_words(awaited: nodes.NodeNG) -> Iterator[str]:
+    for node in walk([awaited]):
+        if isinstance(node, nodes.Call) and isinstance(node.func, nodes.Attribute) and node.func.attrname == "wait":
+            yield last_word(node.func.expr)
+        elif isinstance(node, nodes.Name | nodes.Attribute) and not (
+            isinstance(node.parent, nodes.Call) and node.parent.func is node
+        ):
+            yield last_word(node)
+
+
+def end_signals(_facts: Facts, function: nodes.FunctionDef) -> frozenset[str]:
+    """The last words of the events and futures that a coroutine sets at its end.
+
+    At its end: after its last wait, or in a ``finally``.
+    """
+    waits = [node.lineno or 0 for node in walk(function.body) if isinstance(node, nodes.Await | nodes.AsyncFor)]
+    last = max(waits, default=0)
+    found = set()
+    for node in walk(function.body):
+        if (
+            isinstance(node, nodes.Call)
+            and isinstance(node.func, nodes.Attribute)
+            and node.func.attrname in _SETTERS
+            and ((node.lineno or 0) > last or _on_way_out(node))
+        ):
+            found.add(last_word(node.func.expr))
+    return frozenset(found - {""})
+
+
+def signals_in(function: nodes.NodeNG) -> frozenset[str]:
+    """The last words of all the events and futures that a function or lambda sets."""
+    body = function.body if isinstance(function.body, list) else [function.body]
+    return frozenset(
+        last_word(node.func.expr)
+        for node in walk(body)
+        if isinstance(node, nodes.Call) and isinstance(node.func, nodes.Attribute) and node.func.attrname in _SETTERS
+    ) - {""}
+
+
+def _on_way_out(node: nodes.NodeNG) -> bool:
+    child, parent = node, node.parent
+    while parent is not None and not isinstance(parent, nodes.FunctionDef):
+        if isinstance(parent, nodes.Try | nodes.TryStar) and child in parent.finalbody:
+            return True
+        child, parent = parent, parent.parent
+    return False

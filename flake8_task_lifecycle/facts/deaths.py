@@ -1,0 +1,95 @@
+"""Long-lived tasks that can die of an exception which nothing observes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
+from flake8_task_lifecycle.facts.observed import observed
+from flake8_task_lifecycle.facts.raising import Risk, risk
+from flake8_task_lifecycle.facts.shelters import catches_broadly
+from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_functions
+from flake8_task_lifecycle.facts.values import Definition, External
+from flake8_task_lifecycle.model import Evidence, Span
+from flake8_task_lifecycle.names import qualified_name
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A task that can die unseen: where it is spawned, what holds it, what runs, and the step that can raise."""
+
+    span: Span
+    owner: str
+    coroutine: str
+    step: str
+    qualname: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Risks:
+    found: Risk | None
+    path: str
+
+
+def deaths(facts: Facts) -> Iterator[Death]:
+    """The silent deaths of one module, in source order. The wide questions are asked last."""
+    for spawn in facts.spawns.all():
+        death = _death(facts, spawn)
+        if death is not None:
+            yield death
+
+
+def _death(facts: Facts, spawn: Spawn) -> Death | None:
+    if spawn.scoped or spawn.ends_at_once or spawn.form is Form.CALLBACK:
+        return None
+    if not long_lived_spawn(facts, spawn).is_yes:
+        return None
+    risks = coroutine_answers(facts, spawn, _risks)
+    known = [_placed(facts, one) for one in risks if one.found is not None]
+    if not known or len(known) != len(risks) or _is_sheltered(facts, spawn):
+        return None
+    ownership = facts.owners.of(spawn.value)
+    if ownership.lost.is_yes and not spawn.keeping:
+        return None
+    if not observed(facts, spawn, ends_plainly=known[0].swallowed).is_no:
+        return None
+    return Death(
+        facts.source.span_of(spawn.node),
+        ownership.name if ownership.owner == "unknown" or ownership.owner.startswith("local:") else ownership.owner,
+        facts.coroutines.name(spawn.coroutine),
+        known[0].step,
+        qualified_name(spawn.node),
+        (facts.evidence(spawn.node, "spawned here"), known[0].evidence),
+    )
+
+
+def _risks(facts: Facts, function: nodes.FunctionDef) -> _Risks:
+    return _Risks(risk(facts, function), facts.source.name)
+
+
+def _placed(facts: Facts, risks: _Risks) -> Risk:
+    """A risk, with the file of its evidence when that is another one."""
+    assert risks.found is not None
+    if risks.path == facts.source.name:
+        return risks.found
+    return replace(risks.found, evidence=replace(risks.found.evidence, path=risks.path))
+
+
+def _is_sheltered(facts: Facts, spawn: Spawn) -> bool:
+    """Whether the coroutine runs inside another of the project that catches broadly: ``spawn(log_errors(run()))``."""
+    if not isinstance(spawn.coroutine, nodes.Call):
+        return False
+    run = spawned_functions(facts, spawn)
+    for value in facts.evaluator.of(spawn.coroutine.func):
+        if isinstance(value, Definition | External) and value not in run and ask(facts, value, catches_broadly):
+            return True
+    return False

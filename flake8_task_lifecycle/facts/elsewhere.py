@@ -1,0 +1,80 @@
+"""What one module asks of the others: the names, members and results of the project's own definitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.values import Definition, External, Instance, Value, Values
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+    from flake8_task_lifecycle.facts.world import Question, World
+
+_Answer = TypeVar("_Answer")
+
+
+class Elsewhere:
+    """The world of one module's evaluator. Every answer is None where the project does not define the name."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    @property
+    def world(self) -> World:
+        """The project around the module."""
+        return self._facts.world
+
+    def defines(self, name: str) -> bool:
+        """Whether the project defines a function or class of this qualified name."""
+        return bool(self.world.ask(name, lambda _facts, _node: True))
+
+    def values(self, name: str) -> Values | None:
+        """What a qualified name stands for."""
+        return self.world.values(self._facts, name)
+
+    def member(self, of: External, attribute: str, *, exact: bool) -> Values | None:
+        """What an attribute of an object of a class is."""
+
+        def question(facts: Facts, node: nodes.NodeNG) -> Values | None:
+            if not isinstance(node, nodes.ClassDef):
+                return None
+            found = frozenset(facts.evaluator.member(Instance(Definition(node), exact), attribute))
+            return self.world.export(self._facts, facts, found)
+
+        return self.world.ask(of.name, question)
+
+    def result(self, name: str) -> Values | None:
+        """What calling a function or class gives."""
+        if self.world.is_class(name):
+            return frozenset({Instance(External(name), exact=True)})
+
+        def question(facts: Facts, node: nodes.NodeNG) -> Values | None:
+            if isinstance(node, nodes.ClassDef):
+                return frozenset({Instance(External(facts.qualified(node)), exact=True)})
+            return self.world.export(self._facts, facts, frozenset(facts.evaluator.returned(node)))
+
+        return self.world.ask(name, question)
+
+    def implementations(self, owner: nodes.ClassDef, attribute: str) -> Values | None:
+        """The methods of that name in the subclasses of a class in other modules; None when not all can be seen."""
+        others = self.world.mentioning(owner.name, attribute)
+        if others is None:
+            return None
+        base = External(self._facts.qualified(owner))
+        found: set[Value] = set()
+        for facts in others:
+            for below in facts.tree.classes:
+                if any(
+                    base in facts.evaluator.of(one)
+                    for home in facts.evaluator.classes.hierarchy(below)
+                    for one in home.bases
+                ):
+                    own = frozenset(facts.evaluator.own_member(below, attribute))
+                    found |= self.world.export(self._facts, facts, own)
+        return frozenset(found)
+
+    def ask(self, name: str, question: Question[_Answer]) -> _Answer | None:
+        """The answer of the module that defines a name to a question about it."""
+        return self.world.ask(name, question)

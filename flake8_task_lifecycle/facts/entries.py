@@ -1,0 +1,296 @@
+"""Entry coroutines: those that run as a task's outermost coroutine, so that nobody awaits them directly.
+
+Evidence is searched in the module, then in the modules of the project that hold the function's name. A use that
+does not resolve counts as a possible spawn, never as a proof of an await.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle.facts.definitions import is_generator, positional
+from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Partial, known_names
+from flake8_task_lifecycle.model import Answer, Known
+from flake8_task_lifecycle.names import enclosing_class, enclosing_function, last_word, scopes
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+
+class Start(Enum):
+    """What becomes of a coroutine: awaited by its caller, started on its own, or perhaps started."""
+
+    AWAITED = "awaited"
+    STARTED = "started"
+    MAYBE = "maybe"
+
+
+Starts = frozenset[Start]
+_NONE: Starts = frozenset()
+_AWAITED, _STARTED, _MAYBE = (frozenset({one}) for one in Start)
+_RUNNERS = frozenset(
+    {"asyncio.run", "asyncio.Runner.run", "uvloop.run", "anyio.run", "trio.run", "anyio.from_thread.run", "curio.run"}
+    | {f"{library.LOOP}.run_until_complete", "asyncio.start_server", "asyncio.start_unix_server", "asyncio.gather"}
+    | {"asyncio.as_completed", "asyncio.wait", "asyncio.shield", "asyncio.ensure_future", "asyncio.create_task"}
+    | {"asyncio.run_coroutine_threadsafe", "asyncio.Task"}
+)
+_STARTING_WORDS = re.compile(
+    r"create_task|ensure_future|start_soon|spawn|background|run_until_complete|run_coroutine|start_server|^start$|^gather$"
+)
+_HOLDERS = (
+    *(nodes.List, nodes.Tuple, nodes.Set, nodes.Dict, nodes.Starred, nodes.Keyword, nodes.ListComp, nodes.SetComp),
+    *(nodes.GeneratorExp, nodes.DictComp, nodes.IfExp, nodes.BoolOp, nodes.NamedExpr),
+)
+_MAX_DEPTH = 5
+
+
+class Entries:
+    """Finds the entry coroutines of one module."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._known: dict[nodes.FunctionDef, Answer] = {}
+        self._references: dict[str, list[nodes.NodeNG]] | None = None
+        self._parameters: dict[tuple[nodes.FunctionDef, str], Starts] = {}
+
+    def is_entry(self, function: nodes.FunctionDef) -> Answer:
+        """Whether a coroutine function is an entry coroutine. NO when somebody awaits it, or no start is seen."""
+        if function not in self._known:
+            self._known[function] = self._find(function)
+        return self._known[function]
+
+    def _find(self, function: nodes.FunctionDef) -> Answer:
+        if is_generator(function):
+            return Answer(Known.NO, "a generator")
+        if function.name.startswith("test"):
+            return Answer(Known.YES, "a test")
+        own = self.starts(function.name, function, self._facts.qualified(function))
+        if Start.AWAITED in own:
+            return Answer(Known.NO, "awaited directly")
+        if enclosing_function(function) is not None:
+            return self._answer(own)
+        others = self._facts.world.mentioning(function.name)
+        if others is None:
+            return Answer(Known.UNKNOWN, "too large a project")
+        name = self._facts.qualified(function)
+        for facts in others:
+            found = facts.entries.starts(function.name, None, name)
+            if facts.module is not None and _is_test(facts.module.name):
+                found -= _AWAITED
+            own |= found
+        return Answer(Known.NO, "awaited directly") if Start.AWAITED in own else self._answer(own)
+
+    @staticmethod
+    def _answer(starts: Starts) -> Answer:
+        if Start.STARTED in starts:
+            return Answer(Known.YES)
+        return Answer(Known.UNKNOWN, "may be started") if starts else Answer(Known.NO, "no start is seen")
+
+    def starts(self, word: str, function: nodes.FunctionDef | None, qualified: str) -> Starts:
+        """What this module does with a function: one of its own, or one of another module by its qualified name."""
+        tree = self._facts.tree
+        words = {word, *(alias for alias, original in tree.aliases if original == word)}
+        found = _NONE
+        for name in words:
+            for call in tree.calls.get(name, ()):
+                found |= self._judged(self._is_of(call.func, function, qualified), self._fate(call, _MAX_DEPTH))
+            for reference in self._referenced(name):
+                matched = self._is_of(reference, function, qualified)
+                found |= self._judged(matched, self._handed(reference, _MAX_DEPTH) if matched is not False else _NONE)
+        return found
+
+    @staticmethod
+    def _judged(matched: bool | None, starts: Starts) -> Starts:
+        if matched is None:
+            return _MAYBE if Start.STARTED in starts or Start.MAYBE in starts else _NONE
+        return starts if matched else _NONE
+
+    def _is_of(self, expression: nodes.NodeNG, function: nodes.FunctionDef | None, qualified: str) -> bool | None:
+        """Whether an expression is the function; None when that is not known."""
+        unknown = False
+        for value in self._facts.evaluator.of(expression):
+            while isinstance(value, Partial):
+                value = value.function
+            match value:
+                case Definition(node) if node is function:
+                    return True
+                case Definition(node) if function is not None and self._related(node, function):
+                    return True
+                case Definition():
+                    continue
+                case External(name) if name == qualified and qualified:
+                    return True
+                case External(name):
+                    unknown = unknown or not self._facts.elsewhere.defines(name)
+                case _:
+                    unknown = unknown or value == UNKNOWN
+        return None if unknown else False
+
+    def _related(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+        """Whether two methods of one name belong to one hierarchy, so that a call of one may run the other."""
+        one, other = enclosing_class(node), enclosing_class(function)
+        if one is None or other is None or getattr(node, "name", "") != function.name:
+            return False
+        classes = self._facts.evaluator.classes
+        return one in classes.hierarchy(other) or other in classes.hierarchy(one)
+
+    def _referenced(self, word: str) -> list[nodes.NodeNG]:
+        """The arguments of calls that are this name, not called."""
+        if self._references is None:
+            self._references = {}
+            for calls in self._facts.tree.calls.values():
+                for call in calls:
+                    for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
+                        if isinstance(argument, nodes.Name | nodes.Attribute):
+                            self._references.setdefault(last_word(argument), []).append(argument)
+        return self._references.get(word, [])
+
+    def _fate(self, coroutine: nodes.NodeNG, depth: int) -> Starts:
+        """What becomes of a coroutine: from the call that makes it outwards."""
+        if depth <= 0:
+            return _MAYBE
+        node, parent = coroutine, coroutine.parent
+        while isinstance(parent, _HOLDERS):
+            if isinstance(parent, nodes.NamedExpr):
+                return self._fate_of_name(parent.target, depth)
+            node, parent = parent, parent.parent
+        match parent:
+            case nodes.Await() | nodes.YieldFrom():
+                return _AWAITED
+            case nodes.Call() if node is not parent.func:
+                return self._given(parent, node, depth)
+            case nodes.Attribute():
+                return _AWAITED if parent.attrname == "__await__" else _NONE
+            case nodes.Assign() | nodes.AnnAssign():
+                target = parent.targets[0] if isinstance(parent, nodes.Assign) else parent.target
+                return self._fate_of_name(target, depth) if isinstance(target, nodes.AssignName) else _MAYBE
+            case nodes.Return():
+                home = enclosing_function(parent)
+                if home is None or isinstance(home, nodes.AsyncFunctionDef):
+                    return _NONE
+                return self._fate_of_calls(home, depth)
+            case nodes.Lambda():
+                return self._handed(parent, depth - 1)
+        return _NONE
+
+    def _fate_of_calls(self, function: nodes.FunctionDef, depth: int) -> Starts:
+        found = _NONE
+        for call in self._facts.tree.calls.get(function.name, ()):
+            if self._is_of(call.func, function, self._facts.qualified(function)) is not False:
+                found |= self._fate(call, depth - 1)
+        return found
+
+    def _fate_of_name(self, target: nodes.AssignName, depth: int) -> Starts:
+        home = next((scope for scope in scopes(target) if isinstance(scope, nodes.FunctionDef | nodes.Module)), None)
+        if not isinstance(home, nodes.FunctionDef):
+            return _MAYBE
+        frame = self._facts.frame(home)
+        found = _NONE
+        for load in [*frame.loads.get(target.name, ()), *(one for one, _ in frame.captured.get(target.name, ()))]:
+            found |= self._fate(load, depth - 1)
+        return found
+
+    def _given(self, call: nodes.Call, argument: nodes.NodeNG, depth: int) -> Starts:
+        if self._facts.spawns.of(call) is not None:
+            return _STARTED
+        names = known_names(self._facts.evaluator.of(call.func), instance=False) or frozenset()
+        word = last_word(call.func)
+        if names & {"asyncio.wait_for"} or word == "wait_for":
+            return self._fate(call, depth - 1)
+        if names & _RUNNERS or _STARTING_WORDS.search(word):
+            return _STARTED
+        if word in library.CONTAINER_ADDERS | {"list", "tuple", "set"}:
+            return _MAYBE
+        through = self._through(call, argument)
+        if through is not None and Start.STARTED in through:
+            return through
+        outer = self._fate(call, depth - 1)
+        if Start.AWAITED in outer:
+            return through & _AWAITED if through is not None else _NONE
+        return outer or _MAYBE
+
+    def _handed(self, reference: nodes.NodeNG, depth: int) -> Starts:
+        """What becomes of a coroutine function that is given to a call, itself or as a partial or lambda."""
+        if depth <= 0:
+            return _NONE
+        node, parent = reference, reference.parent
+        while isinstance(parent, _HOLDERS):
+            node, parent = parent, parent.parent
+        if not isinstance(parent, nodes.Call) or node is parent.func:
+            return _NONE
+        names = known_names(self._facts.evaluator.of(parent.func), instance=False) or frozenset()
+        word = last_word(parent.func)
+        if word in {"partial", "wraps"}:
+            return self._handed(parent, depth - 1)
+        if self._facts.spawns.of(parent) is not None or names & _RUNNERS or _STARTING_WORDS.search(word):
+            return _STARTED
+        through = self._through(parent, node) or _NONE
+        if Start.AWAITED not in through or Start.STARTED in through:
+            return through
+        return self._fate(parent, depth - 1)
+
+    def _through(self, call: nodes.Call, argument: nodes.NodeNG) -> Starts | None:
+        """What the project function that is called does with an argument; None when it is not resolved."""
+        place = _place(call, argument)
+        if place is None:
+            return None
+
+        def question(facts: Facts, function: nodes.FunctionDef) -> Starts:
+            return facts.entries.of_parameter(function, place)
+
+        found = _NONE
+        for value in self._facts.evaluator.of(call.func):
+            answer = ask(self._facts, value, question) if isinstance(value, Definition | External) else None
+            if answer is None:
+                return None
+            found |= answer
+        return found
+
+    def of_parameter(self, function: nodes.FunctionDef, place: int | str) -> Starts:
+        """What a function does with a coroutine, or a coroutine function, that it is given.
+
+        One that starts it and awaits it as well, within what it starts, starts it.
+        """
+        parameters = [one.name for one in positional(function)]
+        if enclosing_class(function) is not None and parameters[:1] in (["self"], ["cls"]):
+            parameters = parameters[1:]
+        if isinstance(place, int):
+            name = parameters[place] if place < len(parameters) else function.args.vararg
+        else:
+            name = place
+        if not name:
+            return _NONE
+        key = (function, name)
+        if key not in self._parameters:
+            self._parameters[key] = _NONE
+            frame = self._facts.frame(function)
+            found = _NONE
+            for load in [*frame.loads.get(name, ()), *(one for one, _ in frame.captured.get(name, ()))]:
+                called = isinstance(load.parent, nodes.Call) and load.parent.func is load
+                found |= self._fate(load.parent if called else load, _MAX_DEPTH - 1)
+                if not called:
+                    found |= self._handed(load, _MAX_DEPTH - 1)
+            self._parameters[key] = found - _AWAITED if Start.STARTED in found else found
+        return self._parameters[key]
+
+
+def _place(call: nodes.Call, argument: nodes.NodeNG) -> int | str | None:
+    for index, one in enumerate(call.args):
+        if one is argument:
+            return index
+        if isinstance(one, nodes.Starred):
+            return None
+    for keyword in call.keywords:
+        if keyword is argument or keyword.value is argument:
+            return str(keyword.arg) if keyword.arg else None
+    return None
+
+
+def _is_test(module: str) -> bool:
+    return any(part in {"tests", "test", "testing"} or part.startswith("test_") for part in module.split("."))

@@ -1,0 +1,124 @@
+"""Which classes of the project share an attribute: a class, its bases and its subclasses, by qualified name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Value
+from flake8_task_lifecycle.model import Known
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_HARMLESS = frozenset(
+    {"builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "builtins.Exception", "enum.Enum"}
+    | {"typing_extensions.Protocol", "typing_extensions.Generic"}
+)
+_MAX_CLASSES = 60
+
+
+def ancestors(facts: Facts, owner: nodes.ClassDef) -> frozenset[str]:
+    """The qualified names of a class and of all its bases, as far as the project defines them."""
+    found: set[str] = set()
+    _climb(facts, owner, found)
+    return frozenset(found)
+
+
+def _climb(facts: Facts, owner: nodes.NodeNG, found: set[str]) -> bool:
+    if not isinstance(owner, nodes.ClassDef) or len(found) > _MAX_CLASSES:
+        return True
+    for home in facts.evaluator.classes.hierarchy(owner):
+        found.add(facts.qualified(home))
+        for base in home.bases:
+            for value in facts.evaluator.of(base):
+                if isinstance(value, External) and value.name not in found and value.name not in _HARMLESS:
+                    found.add(value.name)
+                    facts.world.ask(value.name, lambda home_facts, node: _climb(home_facts, node, found))
+    return True
+
+
+def has_outside_base(facts: Facts, owner: nodes.ClassDef) -> bool:
+    """Whether a class has a base that the project does not define, apart from the plain ones of the language."""
+    for home in facts.evaluator.classes.hierarchy(owner):
+        for base in home.bases:
+            for value in facts.evaluator.of(base.value if isinstance(base, nodes.Subscript) else base):
+                if isinstance(value, Definition) and isinstance(value.node, nodes.ClassDef):
+                    continue
+                if not isinstance(value, External):
+                    return True
+                if value.name not in _HARMLESS and facts.world.ask(value.name, _outside) is not False:
+                    return True
+    return False
+
+
+def _outside(facts: Facts, node: nodes.NodeNG) -> bool:
+    return not isinstance(node, nodes.ClassDef) or has_outside_base(facts, node)
+
+
+def classes_of(facts: Facts, receiver: nodes.NodeNG) -> frozenset[str] | None:
+    """The qualified names of the classes that an object is of, or that it is; None when any is unknown."""
+    found: set[str] = set()
+    for value in facts.evaluator.of(receiver):
+        match value:
+            case Instance(External(name)) | External(name):
+                found.add(name)
+            case Instance(Definition(node)) | Definition(node) if isinstance(node, nodes.ClassDef):
+                found.add(facts.qualified(node))
+            case _ if value == UNKNOWN or isinstance(value, Value):
+                if _is_nothing(value):
+                    continue
+                return None
+    return frozenset(found) or None
+
+
+def _is_nothing(value: Value) -> bool:
+    return value != UNKNOWN and not isinstance(value, External | Definition | Instance)
+
+
+def related(facts: Facts, receiver: nodes.NodeNG, home: str, lineage: frozenset[str], attribute: str) -> Known:
+    """Whether ``receiver.attribute`` is the attribute that the class ``home`` holds; ``lineage``: it and its bases."""
+    own = facts.evaluator.classes.of_self(receiver)
+    if own is not None:
+        return _related_class(facts, own, home, lineage, attribute)
+    names = classes_of(facts, receiver)
+    if names is None:
+        return Known.UNKNOWN
+    answers = {_related_name(facts, name, home, lineage, attribute) for name in sorted(names)}
+    if Known.YES in answers:
+        return Known.YES
+    return Known.UNKNOWN if Known.UNKNOWN in answers else Known.NO
+
+
+def _related_name(facts: Facts, name: str, home: str, lineage: frozenset[str], attribute: str) -> Known:
+    if name in lineage:
+        return Known.YES
+    for owner in facts.tree.classes:
+        if facts.qualified(owner) == name:
+            return _related_class(facts, owner, home, lineage, attribute)
+
+    def question(home_facts: Facts, node: nodes.NodeNG) -> Known:
+        if not isinstance(node, nodes.ClassDef):
+            return Known.NO
+        return _related_class(home_facts, node, home, lineage, attribute)
+
+    answer = facts.world.ask(name, question)
+    return Known.NO if answer is None else answer
+
+
+def _related_class(facts: Facts, owner: nodes.ClassDef, home: str, lineage: frozenset[str], attribute: str) -> Known:
+    above = ancestors(facts, owner)
+    if home in above or facts.qualified(owner) in lineage:
+        return Known.YES
+    if any(True for one in _declaring(facts, owner, attribute)):
+        return Known.NO
+    return Known.UNKNOWN
+
+
+def _declaring(facts: Facts, owner: nodes.ClassDef, attribute: str) -> Iterator[nodes.NodeNG]:
+    """The stores of an attribute in a class and its bases in this module: a mixin has none of its own."""
+    for home in facts.evaluator.classes.hierarchy(owner):
+        yield from facts.evaluator.classes.stores(home, attribute)
+        yield from (node for node in home.locals.get(attribute, ()) if isinstance(node, nodes.NodeNG))

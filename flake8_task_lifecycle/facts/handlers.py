@@ -1,0 +1,406 @@
+"""The places that absorb cancellation: ``except`` handlers, and context managers that swallow it.
+
+Each comes with an answer: does a cancellation of the task that runs it get lost there? The exceptions are those of
+the contract: what was cancelled here, who was cancelled is asked, the coroutine is the task's own and ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
+from flake8_task_lifecycle.facts.exceptions import Caught
+from flake8_task_lifecycle.facts.lifetimes import unbounded
+from flake8_task_lifecycle.facts.managers import Managers
+from flake8_task_lifecycle.facts.paths import Content, Journey, Knowledge
+from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.values import Definition, External, known_names
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, walk
+from flake8_task_lifecycle.model import Answer, Known, Span
+from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_ASKING = frozenset({"cancelled", "cancelling", "uncancel"})
+_ENDLESS_WAITS = frozenset(
+    {f"asyncio.{name}" for name in ("Event.wait", "Condition.wait", "Condition.wait_for", "Queue.get", "Queue.join")}
+    | {"asyncio.Barrier.wait", "asyncio.Future", "asyncio.LifoQueue.get", "asyncio.PriorityQueue.get"}
+)
+
+
+class Place(Enum):
+    """What absorbs the cancellation."""
+
+    HANDLER = "handler"
+    SUPPRESS = "suppress"
+    MANAGER = "manager"
+
+
+@dataclass(frozen=True, slots=True)
+class Absorber:
+    """One place that takes cancellation.
+
+    ``swallows``: is a cancellation that arrives there lost? ``text`` is how the place is written, ``caught`` what it
+    should raise again; ``goes_on``: an unbounded loop around it then goes on.
+    """
+
+    place: Place
+    span: Span
+    text: str
+    qualname: str
+    caught: str
+    swallows: Answer
+    goes_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A place as nodes: what it protects, where its paths lead. ``falls_off``: the function ends right after it."""
+
+    node: nodes.NodeNG
+    function: nodes.FunctionDef
+    body: list[nodes.NodeNG]
+    graph: Graph
+    journey: Journey
+    within: nodes.ExceptHandler | None
+    falls_off: bool
+
+
+class Handlers:
+    """Judges the places of one module that absorb cancellation."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._taking: dict[nodes.NodeNG, bool] = {}
+        self._raising: dict[nodes.ExceptHandler, bool] = {}
+        self._waits_without_end = cache(self._find_endless_wait)
+        self.managers = Managers(facts)
+
+    @cached_property
+    def all(self) -> list[Absorber]:
+        """Every place of the module's coroutines that absorbs cancellation, in source order."""
+        found = [absorber for function in self._facts.tree.functions for absorber in self._in(function)]
+        return sorted(found, key=lambda absorber: absorber.span)
+
+    def _in(self, function: nodes.FunctionDef) -> Iterator[Absorber]:
+        if not isinstance(function, nodes.AsyncFunctionDef):
+            return
+        for node in walk(function.body):
+            match node:
+                case nodes.Try() | nodes.TryStar():
+                    for handler in node.handlers:
+                        caught = self._facts.exceptions.caught(handler.type)
+                        if caught.cancellation:
+                            yield self._absorber(Place.HANDLER, handler, handler, function, caught)
+                case nodes.With():
+                    for context, _ in node.items:
+                        caught = self.managers.suppressed(context)
+                        if caught.cancellation:
+                            yield self._absorber(Place.SUPPRESS, node, context, function, caught)
+                        elif self.managers.hides(context, asynchronous=isinstance(node, nodes.AsyncWith)):
+                            everything = self._facts.exceptions.caught(None)
+                            yield self._absorber(Place.MANAGER, node, context, function, everything)
+
+    def _absorber(
+        self, place: Place, node: nodes.NodeNG, shown: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught
+    ) -> Absorber:
+        answer, goes_on = self._judge(node, function, caught)
+        return Absorber(
+            place,
+            self._facts.source.span_of(shown),
+            _written(shown),
+            qualified_name(function),
+            next(iter(sorted(caught.kinds - {"BaseException"})), "asyncio.CancelledError"),
+            answer,
+            goes_on,
+        )
+
+    def _judge(self, node: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught) -> tuple[Answer, bool]:
+        """Whether a cancellation is lost at a handler or ``with`` statement, and whether a loop goes on after it."""
+        if isinstance(node, nodes.ExceptHandler):
+            body = list(node.parent.body)
+            for earlier in node.parent.handlers[: node.parent.handlers.index(node)]:
+                if self._facts.exceptions.caught(earlier.type).takes(caught):
+                    return Answer(Known.NO, "an earlier handler takes it"), False
+        else:
+            body = list(node.body)
+        waits = list(arrivals(body, self.takes, is_resumed_by_throw(function)))
+        if not waits:
+            return Answer(Known.NO, "nothing waits there"), False
+        site = self._site(node, function, body)
+        if site is None:
+            return Answer(Known.UNKNOWN, "too large"), False
+        looping = self._goes_on(site)
+        if not looping and not self._is_left(site):
+            return Answer(Known.NO, "every path raises"), False
+        reason = self._excuse(site, looping, waits)
+        return (reason if reason is not None else Answer(Known.YES)), looping
+
+    def _excuse(self, site: _Site, looping: bool, waits: list[nodes.NodeNG]) -> Answer | None:
+        if self._stands_in_raising(site.node, site.function):
+            return Answer(Known.NO, "stands in a handler that raises")
+        if self._is_shielded(site.node):
+            return Answer(Known.NO, "shielded")
+        if site.within is not None and self._asks(site.within):
+            return Answer(Known.NO, "asks who was cancelled")
+        if not looping and self._cancelled_here(site, waits):
+            return Answer(Known.NO, "what it waits for is cancelled by this code")
+        if not looping and self._ends(site):
+            entry = self._facts.entries.is_entry(site.function)
+            if not entry.is_no:
+                return Answer(Known.NO if entry.is_yes else Known.UNKNOWN, entry.reason or "the task ends")
+        return None
+
+    def _site(self, node: nodes.NodeNG, function: nodes.FunctionDef, body: list[nodes.NodeNG]) -> _Site | None:
+        try:
+            graph = self._facts.graph(function)
+        except FlowTooLarge:
+            return None
+        reachable = self._facts.paths.reachable(graph)
+        steps = [step for step in graph.at(node) if step in reachable]
+        within = node if isinstance(node, nodes.ExceptHandler) else None
+        starts: Mapping[int, Knowledge]
+        if within is not None:
+            starts = dict.fromkeys(steps, _known_at(within))
+        else:
+            nothing: Knowledge = {}
+            starts = {graph.after(step): nothing for step in steps}
+        journey = self._facts.paths.travel(graph, starts, within)
+        return _Site(node, function, body, graph, journey, within, graph.exit in starts)
+
+    def _is_left(self, site: _Site) -> bool:
+        """Whether the function can end without raising, or handing on what was kept of the exception."""
+        if site.falls_off or any(unbounded(self._facts, loop).is_yes for loop in self._loops_after(site)):
+            return True
+        if not site.journey.reaches(site.graph.exit):
+            return False
+        for step, knowledge in site.journey.known.items():
+            if any(
+                target == site.graph.exit for target, label in site.graph.steps[step].edges if label is not Label.RAISE
+            ):
+                statement = site.graph.steps[step].statement
+                if not _hands_on(statement, knowledge, site.within):
+                    return True
+        return False
+
+    def _goes_on(self, site: _Site) -> bool:
+        """Whether an unbounded loop around the place goes round again after it, and waits again."""
+        return any(
+            loop.parent_of(site.node) and unbounded(self._facts, loop).is_yes and self._waits_in(site, loop)
+            for loop in site.journey.entered
+        )
+
+    @staticmethod
+    def _loops_after(site: _Site) -> Iterator[nodes.NodeNG]:
+        """The loops that the function enters after the place, those around the place and those inside it apart."""
+        for loop in site.journey.entered:
+            inside = site.within is not None and site.within.parent_of(loop)
+            if not inside and not loop.parent_of(site.node):
+                yield loop
+
+    @staticmethod
+    def _waits_in(site: _Site, loop: nodes.NodeNG) -> bool:
+        """Whether a step of the loop waits that can be reached after the place."""
+        for step in site.journey.known:
+            statement = site.graph.steps[step].statement
+            if statement is None or not (statement is loop or loop.parent_of(statement)):
+                continue
+            if site.within is not None and site.within.parent_of(statement):
+                continue
+            if isinstance(statement, nodes.AsyncFor | nodes.AsyncWith):
+                return True
+            if any(arrivals(site.graph.steps[step].parts, _nothing_takes, True)):
+                return True
+        return False
+
+    def _ends(self, site: _Site) -> bool:
+        """Whether every path after the place ends the coroutine, after waits that end by themselves at most."""
+        for loop in site.journey.entered:
+            if any(arrivals(loop.body, _nothing_takes, False)) and unbounded(self._facts, loop).is_yes:
+                return False
+        return not any(
+            self._waits_without_end(part) for step in site.journey.known for part in site.graph.steps[step].parts
+        )
+
+    def _find_endless_wait(self, part: nodes.NodeNG) -> bool:
+        return any(
+            isinstance(node, nodes.Await)
+            and isinstance(node.value, nodes.Call)
+            and (known_names(self._facts.evaluator.of(node.value.func), instance=False) or {""}) <= _ENDLESS_WAITS
+            for node in walk([part])
+        )
+
+    def takes(self, node: nodes.NodeNG) -> bool:
+        """Whether a ``try`` or ``with`` takes every cancellation of its body, so that none leaves it."""
+        if node not in self._taking:
+            self._taking[node] = False
+            self._taking[node] = self._find_taking(node)
+        return self._taking[node]
+
+    def _find_taking(self, node: nodes.NodeNG) -> bool:
+        if isinstance(node, nodes.With):
+            return any(
+                self.managers.suppressed(context).cancellation
+                or self.managers.hides(context, asynchronous=isinstance(node, nodes.AsyncWith))
+                for context, _ in node.items
+            )
+        for handler in node.handlers:
+            if self._facts.exceptions.caught(handler.type).cancellation:
+                return not self._may_raise(handler)
+        return False
+
+    def _may_raise(self, handler: nodes.ExceptHandler) -> bool:
+        """Whether a path through the handler raises the cancellation again."""
+        site = self._handler_site(handler)
+        if site is None:
+            return True
+        for step, knowledge in site.journey.known.items():
+            statement = site.graph.steps[step].statement
+            if (
+                isinstance(statement, nodes.Raise)
+                and handler.parent_of(statement)
+                and self._facts.paths.raises_cancellation(statement, knowledge)
+            ):
+                return True
+        return False
+
+    def _handler_site(self, handler: nodes.ExceptHandler) -> _Site | None:
+        function = enclosing_function(handler)
+        return self._site(handler, function, list(handler.parent.body)) if function is not None else None
+
+    def _stands_in_raising(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+        """Whether a handler of the cancellation type stands around the place, all of whose paths end in raising."""
+        parent = node.parent
+        while parent is not None and parent is not function:
+            if isinstance(parent, nodes.ExceptHandler) and self._always_raises(parent):
+                return True
+            parent = parent.parent
+        return False
+
+    def _always_raises(self, handler: nodes.ExceptHandler) -> bool:
+        if not self._facts.exceptions.caught(handler.type).cancellation:
+            return False
+        if handler not in self._raising:
+            site = self._handler_site(handler)
+            self._raising[handler] = site is not None and not (self._is_left(site) or self._goes_on(site))
+        return self._raising[handler]
+
+    @staticmethod
+    def _is_shielded(node: nodes.NodeNG) -> bool:
+        parent = node.parent
+        while parent is not None and not isinstance(parent, nodes.FunctionDef):
+            if isinstance(parent, nodes.With) and any(is_shielded_scope(context) for context, _ in parent.items):
+                return True
+            parent = parent.parent
+        return False
+
+    def _asks(self, handler: nodes.ExceptHandler) -> bool:
+        """Whether a handler asks who was cancelled: the task it awaited, its own task, or a flag of the owner."""
+        for node in walk(handler.body):
+            if isinstance(node, nodes.Call):
+                if last_word(node.func) in _ASKING and isinstance(node.func, nodes.Attribute):
+                    if last_word(node.func) == "uncancel" or not isinstance(node.parent, nodes.Expr):
+                        return True
+                elif not isinstance(node.parent, nodes.Expr) and self._is_question(node):
+                    return True
+            if isinstance(node, nodes.If) and self._tests_owner_flag(node.test):
+                return True
+        return False
+
+    def _is_question(self, call: nodes.Call) -> bool:
+        return any(
+            ask(self._facts, value, _asks_itself) is True
+            for value in self._facts.evaluator.of(call.func)
+            if isinstance(value, Definition | External)
+        )
+
+    def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
+        """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
+        texts = self._facts.cancelled.texts
+        return any(
+            not self._flags_before_cancel.isdisjoint(texts(node))
+            for node in walk([test])
+            if isinstance(node, nodes.Attribute | nodes.Name)
+        )
+
+    @cached_property
+    def _flags_before_cancel(self) -> frozenset[str]:
+        """What is set to a constant in the statements just before a ``cancel()`` call, or is an event set there."""
+        flags: set[str] = set()
+        for call in self._facts.tree.calls.get("cancel", ()):
+            before = call.statement().previous_sibling()
+            while isinstance(before, nodes.Assign | nodes.Expr):
+                flags.update(text for target in _flagged(before) for text in self._facts.cancelled.texts(target))
+                before = before.previous_sibling()
+        return frozenset(flags)
+
+    def _cancelled_here(self, site: _Site, waits: list[nodes.NodeNG]) -> bool:
+        cancels = self._facts.cancelled
+        last = max((wait.lineno or 0 for wait in waits), default=0)
+        here: set[str] = set()
+        for place, texts in cancels.by_function(site.function):
+            if (place.lineno or 0) <= last or _in_one_loop(place, site.node):
+                here |= texts
+        if cancels.waits_only_for(waits, frozenset(here)):
+            return True
+        here |= cancels.through_calls(site.function, last) | cancels.by_owner(site.function)
+        return cancels.waits_only_for(waits, frozenset(here))
+
+
+def _known_at(handler: nodes.ExceptHandler) -> Knowledge:
+    return {handler.name.name: Content.EXCEPTION} if handler.name is not None else {}
+
+
+def _hands_on(statement: nodes.NodeNG | None, knowledge: Knowledge, within: nodes.ExceptHandler | None) -> bool:
+    """Whether a ``return`` after the handler gives the caller the exception, or the flag, that was kept."""
+    return (
+        isinstance(statement, nodes.Return)
+        and isinstance(statement.value, nodes.Name)
+        and knowledge.get(statement.value.name) in {Content.EXCEPTION, Content.TRUE}
+        and within is not None
+        and not within.parent_of(statement)
+    )
+
+
+def _nothing_takes(_node: nodes.NodeNG) -> bool:
+    return False
+
+
+def _in_one_loop(one: nodes.NodeNG, other: nodes.NodeNG) -> bool:
+    parent = one.parent
+    while parent is not None and not isinstance(parent, nodes.FunctionDef):
+        if isinstance(parent, nodes.While | nodes.For) and parent.parent_of(other):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _asks_itself(_facts: Facts, function: nodes.NodeNG) -> bool:
+    return isinstance(function, nodes.FunctionDef) and any(
+        isinstance(node, nodes.Call) and isinstance(node.func, nodes.Attribute) and node.func.attrname == "cancelling"
+        for node in walk(function.body)
+    )
+
+
+def _flagged(statement: nodes.Assign | nodes.Expr) -> Iterator[nodes.NodeNG]:
+    """The names that a statement sets to a constant, or the event that it sets."""
+    if isinstance(statement, nodes.Assign):
+        if isinstance(statement.value, nodes.Const):
+            yield from statement.targets
+    elif isinstance(statement.value, nodes.Call) and last_word(statement.value.func) == "set":
+        yield statement.value.func.expr if isinstance(statement.value.func, nodes.Attribute) else statement.value
+
+
+def _written(node: nodes.NodeNG) -> str:
+    """How a place is written, in one line."""
+    if isinstance(node, nodes.ExceptHandler):
+        star = "*" if isinstance(node.parent, nodes.TryStar) else ""
+        return f"except{star} {node.type.as_string()}" if node.type is not None else "bare except"
+    return str(node.as_string())

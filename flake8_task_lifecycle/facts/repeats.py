@@ -1,0 +1,218 @@
+"""Whether a function can run twice on one object: what it is, and who calls it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator
+from flake8_task_lifecycle.facts.families import ancestors, has_outside_base
+from flake8_task_lifecycle.facts.guards import ONCE, looks_first
+from flake8_task_lifecycle.facts.slots import Place, SlotEvent
+from flake8_task_lifecycle.facts.values import Definition, External, Instance
+from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.model import Answer, Known
+from flake8_task_lifecycle.names import enclosing_class, enclosing_function
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_PLAIN = frozenset({"staticmethod", "classmethod", "abstractmethod", "override", "final", "overload", "deprecated"}) | {
+    "no_type_check",
+    "typechecked",
+}
+_HANDLER = re.compile(r"_*(?:on_|handle_)\w+\Z|(?:startup|lifespan|setup_hook|cog_load)\Z")
+_MAX_DEPTH = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a function somewhere in the project. ``sure``: its receiver is resolved."""
+
+    facts: Facts
+    function: nodes.FunctionDef | None
+    node: nodes.Call
+    sure: bool
+
+
+def runs_again(facts: Facts, store: nodes.NodeNG, place: Place, events: tuple[SlotEvent, ...]) -> Answer:
+    """Whether the store of a task can happen twice on one object with nothing looking at the task that is held.
+
+    YES: no path to the store tests the slot or a state of its owner, releases the old task or hands it on, and the
+    function can be called again. UNKNOWN where its callers do not show.
+    """
+    function = enclosing_function(store)
+    if function is None:
+        return Answer(Known.NO, "at module level")
+    if looks_first(facts, function, store, place, events):
+        return Answer(Known.NO, "guarded")
+    return _callable_twice(facts, function, place, events, frozenset(), _MAX_DEPTH)
+
+
+def _callable_twice(
+    facts: Facts,
+    function: nodes.FunctionDef,
+    place: Place,
+    events: tuple[SlotEvent, ...],
+    seen: frozenset[str],
+    depth: int,
+) -> Answer:
+    name = facts.qualified(function)
+    if name in seen or depth == 0:
+        return Answer(Known.UNKNOWN, "the callers go round")
+    once = runs_once(facts, function)
+    if once is not None:
+        return once
+    calls = calls_of(facts, function)
+    if calls is None:
+        return Answer(Known.UNKNOWN, "too many files mention it")
+    is_public = not function.name.startswith("_")
+    callers, referenced = calls
+    if is_public:
+        callers = [call for call in callers if not _enters(call, function)]
+    again = Answer(Known.YES, evidence=(facts.evidence(function, "can be called again"),))
+    answers = [(call.sure, _call_repeats(call, place, events, seen | {name}, depth)) for call in callers]
+    judged = [answer for sure, answer in answers if sure] or [answer for _, answer in answers if answer.is_no]
+    if not judged:
+        return again if is_public and not referenced else Answer(Known.UNKNOWN, "no caller is seen")
+    if any(answer.is_yes for answer in judged):
+        return again
+    return next((answer for answer in judged if answer.known is Known.UNKNOWN), Answer(Known.NO, "its callers look"))
+
+
+def runs_once(facts: Facts, function: nodes.FunctionDef) -> Answer | None:
+    """NO for what is made to run once, UNKNOWN for what a framework calls, None for other functions."""
+    if function.name in ONCE or is_generator(function) or is_abstract(function):
+        return Answer(Known.NO, f"{function.name} runs once")
+    if any(
+        isinstance(value, Definition) and value.node is function
+        for word in ("run", "run_until_complete")
+        for call in facts.tree.calls.get(word, ())
+        if call.args and isinstance(call.args[0], nodes.Call)
+        for value in facts.evaluator.of(call.args[0].func)
+    ):
+        return Answer(Known.NO, "a main")
+    if _HANDLER.match(function.name):
+        return Answer(Known.UNKNOWN, "a handler that a framework calls")
+    if not _PLAIN.issuperset(decorator_names(function)):
+        return Answer(Known.UNKNOWN, "its decorator decides when it runs")
+    owner = enclosing_class(function)
+    if owner is None and isinstance(enclosing_function(function), nodes.FunctionDef):
+        return Answer(Known.UNKNOWN, "a nested function")
+    if owner is not None and has_outside_base(facts, owner):
+        return Answer(Known.UNKNOWN, "a base class outside the project may call it")
+    return None
+
+
+def _call_repeats(call: Call, place: Place, events: tuple[SlotEvent, ...], seen: frozenset[str], depth: int) -> Answer:
+    if call.function is None:
+        return Answer(Known.NO, "called at module level")
+    facts = call.facts
+    receiver = call.node.func.expr if isinstance(call.node.func, nodes.Attribute) else None
+    if receiver is not None and _just_built(facts, receiver, call.function):
+        return Answer(Known.NO, "called on an object just built")
+    if looks_first(facts, call.function, call.node, place, events):
+        return Answer(Known.NO, "the caller looks first")
+    return _callable_twice(facts, call.function, place, events, seen, depth - 1)
+
+
+def calls_of(facts: Facts, function: nodes.FunctionDef) -> tuple[list[Call], bool] | None:
+    """The calls of a function in the project, and whether it is named without being called; None: cannot be told."""
+    found: list[Call] = []
+    referenced = False
+    owner = enclosing_class(function)
+    others = facts.world.mentioning(f"{function.name}(")
+    if others is None and owner is not None:
+        others = facts.world.mentioning(f"{function.name}(", owner.name)
+    if others is None:
+        return None
+    for other in [facts, *(one for one in others if one is not facts and not is_test_file(one.source.name))]:
+        for call in other.tree.calls.get(function.name, ()):
+            known = _is(facts, function, other, call.func)
+            if known is not Known.NO:
+                found.append(Call(other, enclosing_function(call), call, known is Known.YES))
+        referenced = referenced or any(
+            not (isinstance(load.parent, nodes.Call) and load.parent.func is load)
+            and _is(facts, function, other, load) is Known.YES
+            for load in _loads(other, function)
+        )
+    return found, referenced
+
+
+def _loads(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.NodeNG]:
+    yield from facts.tree.attribute_loads.get(function.name, ())
+    if enclosing_class(function) is None:
+        yield from (name for name in facts.name_index.get(function.name, ()) if isinstance(name, nodes.Name))
+
+
+def _enters(call: Call, function: nodes.FunctionDef) -> bool:
+    """Whether a call is that of an object's own ``__aenter__``: it leaves a public method as public as it was."""
+    caller = call.function
+    return (
+        caller is not None
+        and caller.name in {"__aenter__", "__enter__", "__await__"}
+        and enclosing_class(function) is not None
+        and enclosing_class(caller) is enclosing_class(function)
+    )
+
+
+def is_test_file(path: str) -> bool:
+    """Whether a path is that of a test: what tests do is no evidence of what the program does."""
+    folders = path.replace("\\", "/").split("/")
+    return folders[-1].startswith(("test_", "conftest")) or bool({"tests", "testing", "test"} & set(folders[:-1]))
+
+
+def _is(facts: Facts, function: nodes.FunctionDef, other: Facts, expression: nodes.NodeNG) -> Known:
+    """Whether an expression of a module is the function; an unresolved method of that name may be."""
+    name = facts.qualified(function)
+    home = enclosing_class(function)
+    values = other.evaluator.of(expression)
+    for value in values:
+        match value:
+            case Definition(node):
+                if node is function or other.qualified(node) == name:
+                    return Known.YES
+                owner = enclosing_class(node)
+                if owner is not None and home is not None and _shares(facts, other, owner, home):
+                    return Known.YES
+            case External() if value.name == name or _is_of_base(facts, home, value.name):
+                return Known.YES
+    known = all(isinstance(value, Definition | External | Instance) for value in values)
+    return Known.UNKNOWN if not known and isinstance(expression, nodes.Attribute) and home is not None else Known.NO
+
+
+def _shares(facts: Facts, other: Facts, owner: nodes.ClassDef, home: nodes.ClassDef) -> bool:
+    """Whether one class is a base of the other, so that a method of one may be called as the other's."""
+    return home in other.evaluator.classes.hierarchy(owner) or other.qualified(owner) in ancestors(facts, home)
+
+
+def _is_of_base(facts: Facts, home: nodes.ClassDef | None, name: str) -> bool:
+    return home is not None and name.rpartition(".")[0] in ancestors(facts, home)
+
+
+def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+    """``conn = Connection(); conn.start()``: the object is new in this very function."""
+    if isinstance(receiver, nodes.Call):
+        return all(isinstance(value, Instance) and value.exact for value in facts.evaluator.of(receiver))
+    if isinstance(receiver, nodes.Name):
+        binding = facts.names.binding(receiver, receiver.name)
+        if binding is None or binding.scope is not function:
+            return False
+        stores = [store for store in binding.nodes if isinstance(store, nodes.AssignName)]
+        values = [getattr(store.parent, "value", None) for store in stores]
+        built = [value.value if isinstance(value, nodes.Await) else value for value in values]
+        return bool(built) and all(isinstance(value, nodes.Call) for value in built)
+    if isinstance(receiver, nodes.Attribute):
+        text = receiver.as_string()
+        return any(
+            isinstance(node, nodes.Assign)
+            and isinstance(node.value, nodes.Call)
+            and node.lineno < receiver.lineno
+            and any(target.as_string() == text for target in node.targets)
+            for node in walk(function.body)
+        )
+    return False

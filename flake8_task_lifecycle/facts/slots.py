@@ -1,0 +1,374 @@
+"""The places that hold a task beyond the call that spawned it, and everything the project does with each.
+
+A slot is an attribute of a class, a global of a module, or a collection held by one of these. Its events are plain
+data: what happens to the task (or to the old one), in which function, where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.families import ancestors, classes_of, related
+from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.uses import Fate, Use
+from flake8_task_lifecycle.model import Known, Span
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, qualified_name
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_TAKERS = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear", "difference_update"}) | {
+    "intersection_update",
+    "symmetric_difference_update",
+}
+_ADDERS = frozenset({"append", "add", "insert", "appendleft", "extend", "extendleft", "update", "setdefault"})
+
+
+class Kind(Enum):
+    """What happens to what a slot holds."""
+
+    CANCEL = "cancel"
+    AWAIT = "await"
+    REQUEST = "request"
+    OBSERVE = "observe"
+    CLEAR = "clear"
+    STORE = "store"
+    TEST = "test"
+    HANDED = "handed"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class SlotEvent:
+    """One event. ``function`` is the qualified name inside its module, "" at module level.
+
+    ``sure``: the receiver is known to be the slot's owner; an unsure one may be. ``path`` is the other module's file,
+    "" for the slot's own.
+    """
+
+    kind: Kind
+    function: str
+    span: Span
+    path: str = ""
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which slot: ``home`` is the qualified name of the class or module, ``name`` how the source writes it."""
+
+    home: str
+    attribute: str
+    name: str
+    is_global: bool = False
+    is_collection: bool = False
+
+    @property
+    def owner(self) -> str:
+        """The class or module by its own name."""
+        return self.home.rpartition(".")[2] or "the module"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot with its events in the module that spawns."""
+
+    place: Place
+    events: tuple[SlotEvent, ...]
+
+    def of_kind(self, *kinds: Kind) -> tuple[SlotEvent, ...]:
+        """The events of these kinds."""
+        return tuple(event for event in self.events if event.kind in kinds)
+
+
+class Slots:
+    """The slots of one module."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._events: dict[Place, tuple[SlotEvent, ...]] = {}
+        self.places = cache(self._places)
+
+    def of(self, spawn: Spawn) -> Slot | None:
+        """The slot that a spawn's task is put into; None when it is put into none, or into several."""
+        places = self.places(spawn)
+        if len(places) != 1:
+            return None
+        return Slot(places[0], self.events(places[0]))
+
+    def _places(self, spawn: Spawn) -> tuple[Place, ...]:
+        """Every slot that takes the task; a place that cannot be told is left out."""
+        if spawn.scoped or spawn.form is Form.CALLBACK:
+            return ()
+        found = [self.place_of(use) for use in self._facts.owners.of(spawn.value).uses if use.fate is Fate.KEPT]
+        return tuple(dict.fromkeys(place for place in found if place is not None))
+
+    def place_of(self, use: Use) -> Place | None:
+        """The slot that a use keeps its value in; None when it cannot be told."""
+        target = use.target
+        if target is None or target.root() is not self._facts.tree.module:
+            return None
+        in_collection = not isinstance(target, nodes.AssignAttr | nodes.AssignName)
+        return self._place(target, in_collection)
+
+    def _place(self, target: nodes.NodeNG, in_collection: bool) -> Place | None:
+        facts = self._facts
+        target = _container(target)
+        match target:
+            case nodes.AssignAttr() | nodes.Attribute():
+                home = self._home(target.expr)
+                if home is None:
+                    return None
+                return Place(home, target.attrname, dotted(target) or target.attrname, False, in_collection)
+            case nodes.AssignName() | nodes.Name():
+                binding = facts.names.binding(target, target.name)
+                if binding is None:
+                    return None
+                if isinstance(binding.scope, nodes.Module):
+                    home = facts.module.name if facts.module is not None else ""
+                    return Place(home, target.name, target.name, True, in_collection)
+                if isinstance(binding.scope, nodes.ClassDef):
+                    return Place(facts.qualified(binding.scope), target.name, target.name, False, in_collection)
+                values = [getattr(store.parent, "value", None) for store in binding.nodes]
+                if len(values) == 1 and isinstance(values[0], nodes.Attribute) and in_collection:
+                    return self._place(values[0], in_collection)
+        return None
+
+    def _home(self, receiver: nodes.NodeNG) -> str | None:
+        """The class that holds an attribute of an object; None unless it is one class, and one of the project."""
+        own = self._facts.evaluator.classes.of_self(receiver)
+        if own is not None:
+            return self._facts.qualified(own)
+        names = classes_of(self._facts, receiver)
+        if names is None or len(names) != 1:
+            return None
+        name = next(iter(names))
+        if any(self._facts.qualified(owner) == name for owner in self._facts.tree.classes):
+            return name
+        return self._facts.world.ask(
+            name, lambda home, node: home.qualified(node) if isinstance(node, nodes.ClassDef) else None
+        )
+
+    @cached_property
+    def _lineages(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def lineage(self, home: str) -> frozenset[str]:
+        """The qualified names of the class ``home`` and its bases."""
+        if home not in self._lineages:
+            found = next((owner for owner in self._facts.tree.classes if self._facts.qualified(owner) == home), None)
+            if found is not None:
+                self._lineages[home] = ancestors(self._facts, found)
+            else:
+                asked = self._facts.world.ask(
+                    home, lambda facts, node: ancestors(facts, node) if isinstance(node, nodes.ClassDef) else None
+                )
+                self._lineages[home] = asked or frozenset({home})
+        return self._lineages[home]
+
+    def events(self, place: Place) -> tuple[SlotEvent, ...]:
+        """What the module that spawns does with a slot."""
+        if place not in self._events:
+            self._events[place] = tuple(events_in(self._facts, place, self.lineage(place.home)))
+        return self._events[place]
+
+    def elsewhere(self, place: Place) -> tuple[SlotEvent, ...] | None:
+        """What the project's other modules do with a slot; None when that cannot be told within the budget.
+
+        A wide question: for a finding about to be reported only.
+        """
+        others = self._facts.world.mentioning(place.attribute)
+        if others is None:
+            return None
+        lineage = self.lineage(place.home)
+        return tuple(event for other in others for event in events_in(other, place, lineage, other.source.name))
+
+
+def _container(target: nodes.NodeNG) -> nodes.NodeNG:
+    """The collection at the root of ``jobs[key]`` and ``jobs.setdefault(key, [])``."""
+    while True:
+        match target:
+            case nodes.Subscript():
+                target = target.value
+            case nodes.Call() if isinstance(target.func, nodes.Attribute) and target.func.attrname in {
+                "setdefault",
+                "get",
+            }:
+                target = target.func.expr
+            case _:
+                return target
+
+
+def events_in(facts: Facts, place: Place, lineage: frozenset[str], path: str = "") -> Iterator[SlotEvent]:
+    """What one module does with a slot, in no set order."""
+    if place.is_global:
+        yield from _events_of_global(facts, place, path)
+        return
+    answers: dict[str, Known] = {}
+    nodes_found = [
+        *facts.tree.attribute_loads.get(place.attribute, ()),
+        *facts.tree.attribute_stores.get(place.attribute, ()),
+    ]
+    for node in nodes_found:
+        owner = facts.evaluator.classes.of_self(node.expr)
+        key = facts.qualified(owner) if owner is not None else f"{dotted(node.expr)}@{qualified_name(node)}"
+        if key not in answers or not dotted(node.expr):
+            answers[key] = related(facts, node.expr, place.home, lineage, place.attribute)
+        if answers[key] is not Known.NO:
+            sure = answers[key] is Known.YES
+            for kind in _kinds(facts, place, node):
+                yield _event(facts, kind, node, path, sure)
+    yield from _by_name(facts, place, path)
+
+
+def _events_of_global(facts: Facts, place: Place, path: str) -> Iterator[SlotEvent]:
+    if not path:
+        for name in facts.name_index.get(place.attribute, ()):
+            binding = facts.names.binding(name, name.name)
+            if binding is None or isinstance(binding.scope, nodes.Module):
+                for kind in _kinds(facts, place, name):
+                    yield _event(facts, kind, name, path, True)
+        return
+    for node in [
+        *facts.tree.attribute_loads.get(place.attribute, ()),
+        *facts.tree.attribute_stores.get(place.attribute, ()),
+    ]:
+        names = classes_of(facts, node.expr)
+        if names is not None and place.home in names:
+            for kind in _kinds(facts, place, node):
+                yield _event(facts, kind, node, path, True)
+    for name in facts.name_index.get(place.attribute, ()):
+        if _is_imported(facts, name, place):
+            for kind in _kinds(facts, place, name):
+                yield _event(facts, kind, name, path, True)
+
+
+def _is_imported(facts: Facts, name: nodes.NodeNG, place: Place) -> bool:
+    binding = facts.names.binding(name, name.name)
+    return binding is not None and any(
+        isinstance(store, nodes.ImportFrom) and place.home.endswith(store.modname.rpartition(".")[2])
+        for store in binding.nodes
+    )
+
+
+def _by_name(facts: Facts, place: Place, path: str) -> Iterator[SlotEvent]:
+    """``getattr(self, "_task")``, ``getattr(self, name)`` over names, ``self.__dict__``: readers that nobody sees."""
+    for word in ("getattr", "attrgetter", "delattr", "vars"):
+        for call in facts.tree.calls.get(word, ()):
+            position = 0 if word == "attrgetter" else 1
+            given = call.args[position] if len(call.args) > position else None
+            text = given.value if isinstance(given, nodes.Const) else None
+            named = isinstance(text, str)
+            if isinstance(text, str) and place.attribute not in text.split("."):
+                continue
+            receiver = call.args[0] if call.args and word != "attrgetter" else None
+            if receiver is not None and not named and not _may_hold(facts, receiver, place):
+                continue
+            yield _event(facts, Kind.HANDED, call, path, False)
+    for node in facts.tree.attribute_loads.get("__dict__", ()):
+        if _may_hold(facts, node.expr, place):
+            yield _event(facts, Kind.HANDED, node, path, False)
+
+
+def _may_hold(facts: Facts, receiver: nodes.NodeNG, place: Place) -> bool:
+    owner = facts.evaluator.classes.of_self(receiver)
+    return owner is not None and facts.qualified(owner) == place.home
+
+
+def _event(facts: Facts, kind: Kind, node: nodes.NodeNG, path: str, sure: bool) -> SlotEvent:
+    function = enclosing_function(node)
+    return SlotEvent(
+        kind, qualified_name(function) if function is not None else "", facts.source.span_of(node), path, sure
+    )
+
+
+def _kinds(facts: Facts, place: Place, node: nodes.NodeNG) -> Iterable[Kind]:
+    """What happens at one node that names the slot."""
+    match node:
+        case nodes.DelAttr() | nodes.DelName():
+            return (Kind.CLEAR, Kind.REMOVE) if place.is_collection else (Kind.CLEAR,)
+        case nodes.AssignAttr() | nodes.AssignName():
+            return _kinds_of_store(node)
+    kinds: set[Kind] = set()
+    if place.is_collection:
+        kinds |= _kinds_in_collection(node)
+        if _is_target(node):
+            return kinds
+    use = facts.uses.of(node)
+    uses = [use, *facts.owners.aliases(node, use)] if use.names else [use]
+    for one in uses:
+        kind = _kind_of(one)
+        if kind is not None:
+            kinds.add(kind)
+    return sorted(kinds or {Kind.TEST}, key=lambda kind: kind.value)
+
+
+def _kind_of(use: Use) -> Kind | None:
+    match use.fate:
+        case Fate.AWAITED:
+            return Kind.AWAIT
+        case Fate.RELEASED:
+            method = last_word(use.target) if use.target is not None else "cancel"
+            return Kind.OBSERVE if method in {"result", "exception"} else Kind.CANCEL
+        case Fate.KEPT | Fate.CALLER | Fate.HANDED:
+            return Kind.HANDED
+    return None
+
+
+def _kinds_of_store(node: nodes.NodeNG) -> tuple[Kind, ...]:
+    statement = node.parent
+    if isinstance(statement, nodes.AnnAssign) and statement.value is None:
+        return ()
+    if isinstance(statement, nodes.AugAssign):
+        return (Kind.REMOVE,) if statement.op in {"-=", "&=", "^="} else (Kind.ADD,)
+    value = getattr(statement, "value", None)
+    empty = isinstance(value, nodes.Const) and value.value is None
+    if isinstance(value, nodes.Tuple):
+        empty = all(isinstance(one, nodes.Const) or one is node for one in value.elts)
+    return (Kind.CLEAR,) if empty else (Kind.STORE,)
+
+
+def _kinds_in_collection(node: nodes.NodeNG) -> set[Kind]:
+    inner = node
+    while isinstance(inner.parent, nodes.Subscript) and inner.parent.value is inner:
+        inner = inner.parent
+        if isinstance(inner.parent, nodes.Delete):
+            return {Kind.REMOVE}
+        if isinstance(inner.parent, nodes.Assign) and inner in inner.parent.targets:
+            return {Kind.REMOVE} if isinstance(inner.slice, nodes.Slice) else {Kind.ADD}
+    method = inner.parent
+    if isinstance(method, nodes.Attribute) and method.expr is inner:
+        if method.attrname in _TAKERS:
+            return {Kind.REMOVE}
+        if method.attrname in _ADDERS:
+            return {Kind.ADD}
+    return set()
+
+
+def _is_target(node: nodes.NodeNG) -> bool:
+    """Whether the node is the collection of a subscript that is assigned to or deleted."""
+    while isinstance(node.parent, nodes.Subscript) and node.parent.value is node:
+        node = node.parent
+    statement = node.parent
+    return isinstance(statement, nodes.Delete) or (
+        isinstance(statement, nodes.Assign) and any(node is target for target in statement.targets)
+    )
+
+
+def index_names(module: nodes.Module) -> dict[str, list[nodes.NodeNG]]:
+    """Every read, store and deletion of a plain name in a module, by name."""
+    found: dict[str, list[nodes.NodeNG]] = {}
+    waiting: list[nodes.NodeNG] = [module]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, nodes.Name | nodes.AssignName | nodes.DelName):
+            found.setdefault(node.name, []).append(node)
+        waiting.extend(node.get_children())
+    return found

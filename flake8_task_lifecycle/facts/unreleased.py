@@ -1,0 +1,265 @@
+"""Tasks that something holds and nothing releases: the search behind that absence, narrow questions first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.definitions import decorator_names
+from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows, removes_another
+from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
+from flake8_task_lifecycle.facts.repeats import is_test_file, runs_again
+from flake8_task_lifecycle.facts.requests import requested_in, signals_of
+from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
+from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.targets import coroutine_answers
+from flake8_task_lifecycle.facts.uses import Fate
+from flake8_task_lifecycle.facts.values import Definition
+from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.model import Evidence, Span
+from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_ENDING = frozenset({Kind.CANCEL, Kind.AWAIT, Kind.REQUEST, Kind.HANDED})
+_STOPS = re.compile(
+    r"_*(?:(?:async_)?(?:stop|close|aclose|disconnect|shutdown|cleanup|teardown|terminate|dispose|finish|destroy|cancel)"
+    r"(?:_\w+)?|__aexit__|__exit__|connection_lost|unload|on_close|on_shutdown|release)\Z"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTask:
+    """A task in a slot that something is wrong with.
+
+    ``stopper``: the method that stops the owner's other tasks and forgets this one. ``wrong_removal``: a done callback
+    takes another task out of the collection.
+    """
+
+    span: Span
+    name: str
+    coroutine: str
+    owner: str
+    qualname: str
+    is_collection: bool
+    is_global: bool
+    evidence: tuple[Evidence, ...]
+    stopper: str = ""
+    wrong_removal: bool = False
+
+
+class Held:
+    """What becomes of the tasks that the slots of one module hold."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def unreleased(self) -> Iterator[HeldTask]:
+        """The slots whose task nothing can end, each at its first such store."""
+        told: set[Place] = set()
+        for spawn in self._facts.spawns.all():
+            places = self._held_only(spawn)
+            if not places or told.intersection(places):
+                continue
+            lived = long_lived_spawn(self._facts, spawn)
+            stopper = ""
+            if lived.is_no:
+                stopper = self._forgetful_stopper(spawn, places)
+            if not (lived.is_yes or stopper) or self._can_end(spawn, places):
+                continue
+            told.update(places)
+            yield self._held(spawn, places[0], lived.evidence, stopper)
+
+    def overwritten(self) -> Iterator[HeldTask]:
+        """The stores of a long-lived task over one that may still run."""
+        for spawn in self._facts.spawns.all():
+            uses = [use for use in self._stores(spawn) if not isinstance(use, nodes.Attribute | nodes.Name)]
+            places = self._facts.slots.places(spawn)
+            if len(uses) != 1 or len(places) != 1 or places[0].is_collection or self._is_notebook_global(places[0]):
+                continue
+            place, store = places[0], uses[0]
+            lived = long_lived_spawn(self._facts, spawn)
+            if not lived.is_yes or self._awaited_by_its_spawner(spawn, place):
+                continue
+            again = runs_again(self._facts, store, place, self._facts.slots.events(place))
+            if again.is_yes:
+                yield self._held(spawn, place, lived.evidence + again.evidence)
+
+    def growing(self) -> Iterator[HeldTask]:
+        """The collections that finished tasks stay in, each at its first add."""
+        told: set[Place] = set()
+        for spawn in self._facts.spawns.all():
+            if spawn.scoped or spawn.form is Form.CALLBACK or spawn.keeping:
+                continue
+            for place in self._facts.slots.places(spawn):
+                if not place.is_collection or self._is_notebook_global(place):
+                    continue
+                wrong = removes_another(self._facts, spawn, place)
+                if wrong is not None:
+                    evidence = self._facts.evidence(wrong, "removes whatever the name is bound to by then")
+                    yield replace(self._held(spawn, place, (evidence,)), wrong_removal=True)
+                elif place not in told and self._grows(spawn, place):
+                    told.add(place)
+                    yield self._held(spawn, place, ())
+
+    def _grows(self, spawn: Spawn, place: Place) -> bool:
+        facts = self._facts
+        return (
+            only_grows(facts, place)
+            and not long_lived_spawn(facts, spawn).is_yes
+            and adds_without_bound(facts, spawn, place)
+            and grows_elsewhere(facts, place)
+        )
+
+    def _held(self, spawn: Spawn, place: Place, evidence: tuple[Evidence, ...], stopper: str = "") -> HeldTask:
+        facts = self._facts
+        return HeldTask(
+            span=facts.source.span_of(spawn.node),
+            name=place.name,
+            coroutine=facts.coroutines.name(spawn.coroutine),
+            owner=place.owner,
+            qualname=qualified_name(spawn.node),
+            is_collection=place.is_collection,
+            is_global=place.is_global,
+            evidence=(facts.evidence(spawn.node, "spawned here"), *evidence),
+            stopper=stopper,
+        )
+
+    def _stores(self, spawn: Spawn) -> list[nodes.NodeNG]:
+        uses = self._facts.owners.of(spawn.value).uses
+        return [use.target for use in uses if use.fate is Fate.KEPT and use.target is not None]
+
+    def _awaited_by_its_spawner(self, spawn: Spawn, place: Place) -> bool:
+        name = _function_name(spawn.node)
+        return any(event.kind is Kind.AWAIT and event.function == name for event in self._facts.slots.events(place))
+
+    def _is_notebook_global(self, place: Place) -> bool:
+        return place.is_global and self._facts.source.name.endswith(".ipynb")
+
+    def _held_only(self, spawn: Spawn) -> tuple[Place, ...]:
+        """The slots of a spawn's task, when slots are all that has it; a slot that cannot be told gives none."""
+        if spawn.scoped or spawn.form is Form.CALLBACK:
+            return ()
+        uses = self._facts.owners.of(spawn.value).uses
+        if any(use.fate in {Fate.AWAITED, Fate.CALLER, Fate.HANDED} for use in uses):
+            return ()
+        if any(
+            use.fate is Fate.RELEASED and last_word(use.target) == "cancel" for use in uses if use.target is not None
+        ):
+            return ()
+        kept = [use for use in uses if use.fate is Fate.KEPT]
+        places = self._facts.slots.places(spawn)
+        if not kept or any(self._facts.slots.place_of(use) is None for use in kept):
+            return ()
+        if any(self._is_notebook_global(place) for place in places):
+            return ()
+        if spawn.keeping:
+            inner = self._kept_by_wrapper(spawn)
+            return (*places, *inner) if inner else ()
+        return places
+
+    def _kept_by_wrapper(self, spawn: Spawn) -> tuple[Place, ...]:
+        """The slots that a keeping wrapper puts the task into; none when they cannot be told."""
+        if not isinstance(spawn.node, nodes.Call):
+            return ()
+        wrappers = {value.node for value in self._facts.evaluator.of(spawn.node.func) if isinstance(value, Definition)}
+        return tuple(
+            place
+            for other in self._facts.spawns.all()
+            if enclosing_function(other.node) in wrappers
+            for place in self._facts.slots.places(other)
+        )
+
+    def _can_end(self, spawn: Spawn, places: tuple[Place, ...]) -> bool:
+        """Whether anything may release the task, or whether that cannot be told."""
+        facts = self._facts
+        ending = _ENDING | {Kind.OBSERVE} if spawn.form is Form.THREADSAFE else _ENDING
+        if any(event.kind in ending for place in places for event in facts.slots.events(place)):
+            return True
+        signals = signals_of(facts, spawn)
+        if requested_in(facts, spawn.node, signals) or _sweeps(facts):
+            return True
+        for place in places:
+            elsewhere = facts.slots.elsewhere(place)
+            if elsewhere is None or any(event.kind in ending for event in elsewhere):
+                return True
+        for word in sorted(signals.words):
+            others = facts.world.mentioning(word)
+            if others is None or any(requested_in(other, None, signals) for other in others):
+                return True
+        sweepers = facts.world.mentioning("all_tasks")
+        return sweepers is None or any(_sweeps(other) for other in sweepers if not is_test_file(other.source.name))
+
+    def _forgetful_stopper(self, spawn: Spawn, places: tuple[Place, ...]) -> str:
+        """The method that stops other tasks of the owner and forgets this one-shot; "" when there is none."""
+        place = places[0]
+        if len(places) != 1 or place.is_collection or place.is_global:
+            return ""
+        answers = coroutine_answers(self._facts, spawn, _waits_and_is_no_shutdown)
+        if not answers or not all(answers):
+            return ""
+        runs = coroutine_answers(self._facts, spawn, lambda _, function: qualified_name(function))
+        own = self._facts.slots.events(place)
+        if any(event.kind in {Kind.CLEAR, Kind.STORE} and event.function in runs for event in own):
+            return ""
+        lineage = self._facts.slots.lineage(place.home)
+        for other in self._facts.spawns.all():
+            for sibling in self._facts.slots.places(other):
+                if sibling.attribute == place.attribute or sibling.home not in lineage:
+                    continue
+                stopper = _stopper(self._facts.slots.events(sibling))
+                if stopper and stopper != _function_name(spawn.node):
+                    return stopper
+        return ""
+
+
+def _stopper(events: tuple[SlotEvent, ...]) -> str:
+    for event in events:
+        if event.kind in {Kind.CANCEL, Kind.AWAIT} and event.sure and _STOPS.match(event.function.rpartition(".")[2]):
+            return event.function
+    return ""
+
+
+def _function_name(node: nodes.NodeNG) -> str:
+    function = enclosing_function(node)
+    return qualified_name(function) if function is not None else ""
+
+
+def _waits_and_is_no_shutdown(_: Facts, function: nodes.FunctionDef) -> bool:
+    if _STOPS.match(function.name) or not isinstance(function, nodes.AsyncFunctionDef):
+        return False
+    if "asynccontextmanager" in decorator_names(function):
+        return False
+    calls = {last_word(node.func) for node in walk(function.body) if isinstance(node, nodes.Call)}
+    if any(_STOPS.match(word) for word in calls):
+        return False
+    return any(
+        isinstance(node, nodes.AsyncFor | nodes.AsyncWith)
+        or (isinstance(node, nodes.Await) and not _is_bare_yield(node.value))
+        for node in walk(function.body)
+    )
+
+
+def _is_bare_yield(awaited: nodes.NodeNG) -> bool:
+    return (
+        isinstance(awaited, nodes.Call)
+        and last_word(awaited.func) == "sleep"
+        and bool(awaited.args)
+        and isinstance(awaited.args[0], nodes.Const)
+        and not awaited.args[0].value
+    )
+
+
+def _sweeps(facts: Facts) -> bool:
+    """Whether a module cancels or awaits whatever tasks there are."""
+    for call in facts.tree.calls.get("all_tasks", ()):
+        use = facts.uses.of(call)
+        uses = [use, *facts.owners.aliases(call, use)] if use.names else [use]
+        if any(one.fate.holds for one in uses):
+            return True
+    return False

@@ -1,0 +1,292 @@
+"""What a file costs, in counts and not in seconds: builds, parses, look-ups, files opened, modules loaded."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from astroid.rebuilder import TreeRebuilder
+from flake8_runs import DANGLING, SPAWN, TLC, lines_of, plugin_run, run
+
+from flake8_task_lifecycle import engine
+from flake8_task_lifecycle.names import Names
+from flake8_task_lifecycle.options import ALL_CODES, OPT_IN_CODES, Options
+from flake8_task_lifecycle.rules import RULES
+
+ONLY_TLC001 = Options(codes=frozenset({"TLC001"}))
+
+IDLE = '''\
+"""Nothing here runs concurrently."""
+from dataclasses import dataclass
+
+
+@dataclass
+class Point:
+    """A point."""
+
+    x: int = 0
+
+    def moved(self, by: int) -> "Point":
+        return Point(self.x + by)
+'''
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Work:
+    """Counts of what was done: by astroid's builder, by look-ups of names, by the interpreter."""
+
+    def __init__(self) -> None:
+        self.builds: list[str] = []
+        self.lookups = 0
+        self.opened: Counter[str] = Counter()
+        self.compiled = 0
+        self.imported: list[str] = []
+        self.listed: Counter[str] = Counter()
+
+    def take(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note an event of the interpreter's audit."""
+        if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+            self.opened[os.fsdecode(arguments[0])] += 1
+        elif event == "compile":
+            self.compiled += 1
+        elif event == "import":
+            self.imported.append(str(arguments[0]))
+        elif event in ("os.listdir", "os.scandir"):
+            self.listed[str(arguments[0])] += 1
+
+
+_listening: list[Work] = []
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    for work in _listening:
+        work.take(event, arguments)
+
+
+sys.addaudithook(_hook)
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+    """Count the work done inside."""
+    work = Work()
+    build, binding = TreeRebuilder.visit_module, Names.binding
+
+    def counting_build(self: TreeRebuilder, node: ast.Module, *arguments: Any, **named: Any) -> Any:
+        work.builds.append(str(arguments[0] if arguments else named.get("modname")))
+        return build(self, node, *arguments, **named)
+
+    def counting_binding(self: Names, *arguments: Any) -> Any:
+        work.lookups += 1
+        return binding(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TreeRebuilder, "visit_module", counting_build)
+        patched.setattr(Names, "binding", counting_binding)
+        _listening.append(work)
+        try:
+            yield work
+        finally:
+            _listening.remove(work)
+
+
+def work_of(monkeypatch: pytest.MonkeyPatch, text: str, name: str = "case.py", options: Options = ONLY_TLC001) -> Work:
+    """The work of one check of a text, once everything that it needs is imported."""
+    tree, lines = ast.parse(text), lines_of(text)
+    engine.check(ast.parse(text), lines, name, options)
+    with counted(monkeypatch) as work:
+        engine.check(tree, lines, name, options)
+    return work
+
+
+def test_a_file_with_one_spawn_is_built_once_and_nothing_else_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = work_of(monkeypatch, DANGLING)
+    assert len(work.builds) == 1
+    assert work.compiled == 0
+    assert not work.opened
+    assert not work.listed
+    assert work.imported == []
+    assert 1 <= work.lookups <= 10
+
+
+def test_every_code_together_builds_the_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(work_of(monkeypatch, DANGLING, options=Options(codes=ALL_CODES)).builds) == 1
+
+
+def test_a_second_check_costs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (work_of(monkeypatch, DANGLING) for _ in range(2))
+    assert (len(first.builds), first.lookups) == (len(second.builds), second.lookups)
+
+
+@pytest.mark.parametrize("text", [IDLE, "", "A = 1\n", "import asyncio\n", '"""What asyncio is."""\n'])
+def test_an_idle_file_is_not_built(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with counted(monkeypatch) as work:
+        assert plugin_run(TLC, "case.py", lines_of(text), ast.parse(text)) == []
+    assert work.builds == []
+    assert work.lookups == 0
+
+
+def loaded_by(*files: str) -> list[str]:
+    """Which of our modules, and of astroid's, a fresh process has loaded after flake8 has run over the files."""
+    script = (
+        "import sys; from flake8.main.cli import main; main(sys.argv[1:]);"
+        "print(*[name for name in sys.modules if name.split('.')[0] in ('astroid', 'flake8_task_lifecycle')])"
+    )
+    command = [sys.executable, "-c", script, *TLC, "-j1", *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == ""
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_idle_files_load_neither_astroid_nor_the_engine() -> None:
+    Path("idle.py").write_text(IDLE)
+    Path("empty.py").touch()
+    loaded = loaded_by("idle.py", "empty.py")
+    assert "flake8_task_lifecycle.plugin" in loaded
+    assert "astroid" not in loaded
+    assert "flake8_task_lifecycle.engine" not in loaded
+
+
+def test_a_file_with_a_spawn_loads_both() -> None:
+    Path("case.py").write_text(DANGLING)
+    loaded = loaded_by("case.py")
+    assert {"astroid", "flake8_task_lifecycle.engine"} <= set(loaded)
+
+
+def run_codes(monkeypatch: pytest.MonkeyPatch, options: Options) -> list[str]:
+    """The codes whose rules a check calls."""
+    called: list[str] = []
+
+    def counting(rule: Any) -> Any:
+        def check(facts: Any) -> Any:
+            called.append(rule.code)
+            return rule.check(facts)
+
+        return rule._replace(check=check)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "RULES", tuple(counting(rule) for rule in RULES))
+        engine.check(ast.parse(DANGLING), lines_of(DANGLING), "case.py", options)
+    return called
+
+
+def test_a_rule_that_is_off_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not OPT_IN_CODES & set(run_codes(monkeypatch, Options()))
+    assert sorted(run_codes(monkeypatch, Options(codes=ALL_CODES))) == sorted(ALL_CODES)
+    for code in ALL_CODES:
+        assert run_codes(monkeypatch, Options(codes=frozenset({code}))) == [code]
+
+
+def test_words_of_an_opt_in_code_alone_cost_nothing_while_it_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "def start(nursery, work):\n    nursery.start_soon(work)\n"
+    with counted(monkeypatch) as work:
+        plugin_run(TLC, "case.py", lines_of(text), ast.parse(text))
+    assert work.builds == []
+    with counted(monkeypatch) as work:
+        plugin_run([*TLC, "--extend-select=TLC900"], "case.py", lines_of(text), ast.parse(text))
+    assert len(work.builds) == 1
+
+
+SHAPES: dict[str, Callable[[int], str]] = {
+    "spawns in one function": lambda count: "import asyncio\nasync def main():\n" + f"    {SPAWN}\n" * count,
+    "kept tasks": lambda count: (
+        "import asyncio\nclass A:\n"
+        + f"    async def m(self):\n        self.t = {SPAWN}\n        await self.t\n" * count
+    ),
+    "functions": lambda count: "import asyncio\n" + f"async def f():\n    task = {SPAWN}\n    await task\n" * count,
+    "locals": lambda count: (
+        "import asyncio\nasync def main():\n"
+        + "".join(f"    t{one} = {SPAWN}\n    await t{one}\n" for one in range(count))
+    ),
+    "calls of a wrapper": lambda count: (
+        f"import asyncio\ndef go():\n    return {SPAWN}\nasync def main():\n" + "    go()\n" * count
+    ),
+    "calls of other things": lambda count: f"{DANGLING}def other(a):\n" + "    print(a.b(c=a[1]), x.y.z())\n" * count,
+    "names": lambda count: f"{DANGLING}def other(a):\n" + "    a = b + c + a\n" * count,
+    "classes": lambda count: f"{DANGLING}" + "".join(
+        f"class C{one}:\n    def m(self):\n        self.a = self.n()\n" for one in range(count)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_look_ups_grow_with_the_file_and_no_faster(monkeypatch: pytest.MonkeyPatch, shape: Any) -> None:
+    few, many = (work_of(monkeypatch, shape(count)).lookups for count in (20, 80))
+    assert many <= 4 * few + 20, (few, many)
+
+
+def test_code_that_has_nothing_to_do_with_the_spawn_costs_no_look_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = work_of(monkeypatch, DANGLING).lookups
+    assert work_of(monkeypatch, SHAPES["names"](200)).lookups == alone
+
+
+def package(tmp_path: Path) -> Path:
+    """A package of one module that imports five, each of which defines a wrapper; a sixth is imported by nobody."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    for number in range(5):
+        text = f"import asyncio\nfrom package import helper{(number + 1) % 5}\ndef go{number}():\n    return {SPAWN}\n"
+        (folder / f"helper{number}.py").write_text(text)
+    (folder / "stranger.py").write_text(f"import asyncio\ndef go9():\n    return {SPAWN}\n")
+    imports = "".join(f"from package.helper{number} import go{number}\n" for number in range(5))
+    calls = "".join(f"    await go{number}()\n    await go{number}()\n" for number in range(5))
+    (folder / "case.py").write_text(f"{imports}{DANGLING}{calls}")
+    return folder
+
+
+def test_each_module_is_opened_at_most_once_and_only_if_it_is_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = package(tmp_path)
+    path = folder / "case.py"
+    text = path.read_text()
+    tree = ast.parse(text)
+    with counted(monkeypatch) as work:
+        engine.check(tree, lines_of(text), str(path), ONLY_TLC001)
+    ours = {Path(name).name: count for name, count in work.opened.items() if tmp_path in Path(name).parents}
+    assert set(ours.values()) <= {1}
+    assert "stranger.py" not in ours
+    assert "case.py" not in ours
+    assert len(work.builds) <= 6
+    assert len(work.builds) == len(set(work.builds))
+
+
+def test_nothing_outside_the_project_is_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "setup.cfg").touch()
+    path = package(tmp_path) / "case.py"
+    text = (
+        "import flake8, pytest, json\nfrom concurrent import futures\n"
+        + path.read_text()
+        + "    json.go(); pytest.go()\n"
+    )
+    options = Options(codes=ALL_CODES)
+    engine.check(ast.parse(text), lines_of(text), str(path), options)
+    path.write_text(text)
+    with counted(monkeypatch) as work:
+        engine.check(ast.parse(text), lines_of(text), str(path), options)
+    assert [name for name in work.opened if tmp_path not in Path(name).parents] == []
+    assert [name for name in work.listed if Path(name) != tmp_path and tmp_path not in Path(name).parents] == []
+    assert work.imported == []
+
+
+def test_the_file_itself_is_not_read_again_by_us(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Path("case.py").write_text(DANGLING)
+    with counted(monkeypatch) as ours:
+        run([*TLC, "case.py"])
+    with counted(monkeypatch) as bare:
+        run([*TLC, "case.py"], bare=True)
+    assert sum(ours.opened[name] for name in ours.opened if name.endswith("case.py")) == 1
+    assert ours.compiled == bare.compiled
