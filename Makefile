@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-OWN := flake8_task_lifecycle tests docs/conf.py
+OWN := flake8_task_lifecycle tests docs/conf.py docs/generate.py
 METADATA := pyproject.toml flake8_task_lifecycle/__init__.py
 
 RUN_STAMP := $(VENV)/.installed-run
@@ -22,7 +22,7 @@ help:
 	@echo 'make check   types, style, floors, ourselves on ourselves, the oldest flake8 and astroid'
 	@echo 'make slow    the tests that need minutes'
 	@echo 'make bench   the cost, measured'
-	@echo 'make docs    the documentation, in docs/_build/html'
+	@echo 'make docs    the pages of the rules in docs/rules, and the documentation in docs/_build/html'
 	@echo 'make clean   removes what the others made'
 
 demo: $(RUN_STAMP)
@@ -54,6 +54,7 @@ bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m tests.bench
 
 docs: $(DOCS_STAMP)
+	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
@@ -83,7 +84,7 @@ $(DOCS_STAMP): $(METADATA)
 	$(call install,$(VENV),-e .[docs])
 
 $(BENCH)/.installed: $(METADATA)
-	$(call install,$(BENCH),-e .[test,bench])
+	$(call install,$(BENCH),-e .[test] -e .[bench])
 
 $(LOW_ASTROID)/.installed: $(METADATA)
 	$(call install,$(LOW_ASTROID),-e .[test] astroid==4.0.0)

@@ -11,6 +11,7 @@ from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.rules import RULES
 from flake8_task_lifecycle.source import Source
+from flake8_task_lifecycle.tree import collector_paused
 
 _log = logging.getLogger("flake8.task_lifecycle")
 
@@ -32,13 +33,19 @@ def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -
     need not exist. A rule that fails is left out, and so are all of them when no tree can be built (input nested
     too deeply); the loss is logged at debug level.
     """
+    with collector_paused():
+        findings = _found(tree, Source(lines, name), options)
+    return sorted(_told_once(findings), key=lambda finding: (finding.span, finding.code, finding.message))
+
+
+def _found(tree: ast.Module, source: Source, options: Options) -> list[Finding]:
     findings: list[Finding] = []
     try:
-        facts = facts_of(tree, Source(lines, name), options)
+        facts = facts_of(tree, source, options)
     except Exception:
         if not GUARD:
             raise
-        _log.debug("%s: not analysed", name, exc_info=True)
+        _log.debug("%s: not analysed", source.name, exc_info=True)
         return findings
     for rule in RULES:
         if rule.code not in options.codes:
@@ -48,8 +55,8 @@ def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -
         except Exception:
             if not GUARD:
                 raise
-            _log.debug("%s: %s lost", name, rule.code, exc_info=True)
-    return sorted(_told_once(findings), key=lambda finding: (finding.span, finding.code, finding.message))
+            _log.debug("%s: %s lost", source.name, rule.code, exc_info=True)
+    return findings
 
 
 def _told_once(findings: list[Finding]) -> list[Finding]:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, ClassVar
 from flake8.exceptions import ExecutionError
 
 from flake8_task_lifecycle import __version__, prefilter, source
-from flake8_task_lifecycle.options import DEFAULT_CODES, OPT_IN_CODES, OptionError, Options, parse_names
+from flake8_task_lifecycle.options import (
+    DEFAULT_CODES,
+    OPT_IN_CODES,
+    OptionError,
+    Options,
+    parse_names,
+    parse_version,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -68,6 +75,23 @@ class Plugin:
             comma_separated_list=True,
             help="Functions that spawn a task and keep it themselves: their callers may drop what they return.",
         )
+        manager.add_option(
+            "--tlc-cancellers",
+            metavar="names",
+            default="",
+            parse_from_config=True,
+            comma_separated_list=True,
+            help="Functions that release the tasks they are given, as package.module.function or *.method: "
+            "they cancel them or see them to their end.",
+        )
+        manager.add_option(
+            "--tlc-min-python",
+            metavar="version",
+            default="",
+            parse_from_config=True,
+            help="The lowest Python version that the code must run on, such as 3.9, where requires-python of the "
+            "nearest pyproject.toml does not say it.",
+        )
 
     @classmethod
     def parse_options(cls, options: argparse.Namespace) -> None:
@@ -81,6 +105,8 @@ class Plugin:
                 codes=DEFAULT_CODES | opted_in(options),
                 spawners=parse_names("tlc-spawners", options.tlc_spawners),
                 keeping_spawners=parse_names("tlc-keeping-spawners", options.tlc_keeping_spawners),
+                cancellers=parse_names("tlc-cancellers", options.tlc_cancellers),
+                min_python=parse_version("tlc-min-python", options.tlc_min_python),
             )
         except OptionError as error:
             raise ExecutionError(str(error)) from None

@@ -22,7 +22,7 @@ def concerns(text: str, name: str, options: Options) -> bool:
 
     project = project_of(name)
     if "TLC012" in options.codes and may_drop(
-        text, lambda: project.coroutine_words(Outline(text)) if project else frozenset()
+        text, lambda: project.only_coroutine_words(Outline(text)) if project else frozenset()
     ):
         return True
     if project is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from tokenize import detect_encoding
 from typing import TypeVar, cast
 
-from flake8_task_lifecycle import source
+from flake8_task_lifecycle import requirements, source
 from flake8_task_lifecycle.outline import Outline
 
 _Tree = TypeVar("_Tree")
@@ -36,6 +36,7 @@ _LIBRARY = frozenset(
     | {"contextvars", "collections", "concurrent", "trio", "anyio", "aiojobs", "uvloop", "copy", "itertools"}
 )
 _WRAPPER_HOPS = 3
+_SPAWNERS = frozenset(source.SPAWN_WORDS)
 _KEPT_LAYOUTS = 4_000
 
 
@@ -258,6 +259,17 @@ class Project:
             return sorted(self._path.parent.glob("*.py"))
         return _listing(base)
 
+    @cached_property
+    def min_python(self) -> tuple[int, int] | None:
+        """The lowest Python version that ``requires-python`` of the nearest pyproject.toml allows; None: not known."""
+        for folder in self._path.parents:
+            path = folder / "pyproject.toml"
+            if path.is_file():
+                return requirements.min_python(STORE.text(path) or "")
+            if (folder / ".git").exists():
+                break
+        return None
+
     def module_at(self, path: Path) -> ModuleFile:
         """The module that a file of the project is."""
         return self.module if path == self._path else Project(path).module
@@ -312,21 +324,40 @@ class Project:
             there = STORE.outline(module.path)
             if there is not None:
                 inner = self._imports_of(module) if hops else []
-                words = frozenset(source.SPAWN_WORDS).union(*(self._wrappers(one, hops - 1) for one in inner))
-                known[key] = there.returning(words)
+                words = frozenset().union(*(self._wrappers(one, hops - 1) for one in inner))
+                known[key] = there.returning(_SPAWNERS, words)
         return known[key]
+
+    def has_wrapper(self, word: str) -> bool:
+        """Whether some module of the project defines a function of that name which may return a spawned task."""
+        for path, text in self.texts() or ():
+            if f"def {word}(" in text and any(spawner in text for spawner in _SPAWNERS):
+                there = STORE.outline(path)
+                if there is not None and word in there.returning(_SPAWNERS):
+                    return True
+        return False
 
     def coroutine_words(self, outline: Outline) -> frozenset[str]:
         """The names of coroutine functions in the modules that a module imports and in their imports, by text."""
+        return frozenset().union(*(there.coroutine_functions for there in self._near_outlines(outline)))
+
+    def only_coroutine_words(self, outline: Outline) -> frozenset[str]:
+        """Those of the coroutine words that no module near, nor the module itself, defines as a plain function."""
+        near = self._near_outlines(outline)
+        plain = outline.plain_functions.union(*(there.plain_functions for there in near))
+        return frozenset().union(*(there.coroutine_functions for there in near)) - plain
+
+    def _near_outlines(self, outline: Outline) -> list[Outline]:
         near, beyond = self._near(outline)
-        found = [there for module in [*near, *beyond] if (there := STORE.outline(module.path)) is not None]
-        return frozenset().union(*(there.coroutine_functions for there in found))
+        return [there for module in [*near, *beyond] if (there := STORE.outline(module.path)) is not None]
+
+    def hides_errors(self, outline: Outline) -> bool:
+        """Whether a module, or one near it, may define a context manager that hides exceptions, by text alone."""
+        return outline.hides_errors or any(there.hides_errors for there in self._near_outlines(outline))
 
     def abstract_words(self, outline: Outline) -> frozenset[str]:
         """The names of abstract methods in the modules that a module imports and in their imports, by text."""
-        near, beyond = self._near(outline)
-        found = [there for module in [*near, *beyond] if (there := STORE.outline(module.path)) is not None]
-        return frozenset().union(*(there.abstract for there in found))
+        return frozenset().union(*(there.abstract for there in self._near_outlines(outline)))
 
     def defined(self, name: str) -> str | None:
         """``"class"`` or ``"function"`` for a qualified name that a module defines at its top level; else None."""

@@ -11,6 +11,7 @@ from flake8_task_lifecycle.model import Span
 from flake8_task_lifecycle.options import Options
 
 SPAWN_WORDS = ("create_task", "ensure_future", "run_coroutine_threadsafe")
+_KEEPING_WORD = "create_background_task"  # of the functions of frameworks whose name holds no spawn word
 _SCOPED_WORDS = ("start_soon", "create_task_group", "open_nursery", "aiojobs")
 _RARE_WORDS = ("gather", "shield", "Task(")
 _RARE_SPAWN = re.compile(
@@ -34,6 +35,8 @@ _OTHER_EVIDENCE = (
     ("TLC006", ("yield", "lifespan", "start")),
     ("TLC006", ("yield", "fixture", "start")),
     ("TLC009", ("as_completed",)),
+    ("TLC105", ("gather", "asyncio")),
+    ("TLC107", ("shield", "asyncio")),
 )
 _COROUTINE = re.compile(r"\basync[ \t]+def[ \t]+(\w+)")
 # A call at the beginning of a statement, or as an operand or test: where its value may be thrown away.
@@ -41,6 +44,12 @@ _BARE_CALL = re.compile(
     r"(?:^[ \t]*(?:_[ \t]*=[ \t]*)?|[;:\[][ \t]*|\b(?:and|or|not|if|while|assert|else)[ \t]+)"
     r"([\w.]++(?:\(\)[\w.]++)?)\(",
     re.MULTILINE,
+)
+_OWN_RECEIVERS = frozenset({"", "self", "cls", "super()"})
+_WORD = re.compile(r"\w+")
+_CALLBACK = re.compile(
+    r"\b(?:call_soon|call_soon_threadsafe|call_later|call_at|add_done_callback|add_signal_handler|add_reader|add_writer"
+    r"|signal\.signal|atexit\.register|Thread|Timer)\(([^\n]*(?:\n[^\n]*){0,3})"
 )
 _CALLBACK_WORDS = (
     *("call_soon", "call_later", "call_at", "add_done_callback", "add_signal_handler", "add_reader", "add_writer"),
@@ -51,16 +60,30 @@ _CALLBACK_WORDS = (
 def may_drop(text: str, others: Callable[[], AbstractSet[str]]) -> bool:
     """Whether a text may make a coroutine and drop it, by the names of its own coroutine functions and of ``others``.
 
-    ``others`` gives those of the modules it imports; it is asked only when there is an import.
+    ``others`` gives those of the modules it imports; it is asked only when there is an import. They count on the
+    object or class itself, on an imported name, and by themselves.
     """
     if "async" not in text:
         return False
-    if any(word in text for word in _CALLBACK_WORDS):
+    called = {name.rpartition(".")[::2] for name in _BARE_CALL.findall(text)}
+    registers = any(word in text for word in _CALLBACK_WORDS)
+    given = {word for match in _CALLBACK.finditer(text) for word in _WORD.findall(match[1])} if registers else set()
+    own = set(_COROUTINE.findall(text))
+    if not given.isdisjoint(own) or any(word in own for _, word in called):
         return True
-    called = {name.rpartition(".")[2] for name in _BARE_CALL.findall(text)}
-    if not called.isdisjoint(_COROUTINE.findall(text)):
+    if "import" not in text or not (called or given):
+        return False
+    foreign = others()
+    if not given.isdisjoint(foreign):
         return True
-    return "import" in text and not called.isdisjoint(others())
+    return any(word in foreign and (before in _OWN_RECEIVERS or _is_known(text, before)) for before, word in called)
+
+
+def _is_known(text: str, receiver: str) -> bool:
+    """Whether a text imports a receiver, makes it from a class, or annotates it with one."""
+    name = re.escape(receiver)
+    known = rf"\bimport\b[^\n]*\b{name}\b|\b{name}[ \t]*(?::[ \t]*[\"']?|=[ \t]*(?:await[ \t]+)?)(?:\w+\.)*[A-Z]\w*"
+    return re.search(known, text) is not None
 
 
 def may_swallow(text: str) -> bool:
@@ -77,7 +100,7 @@ def may_concern(text: str, options: Options) -> bool:
 
     A file that answers False is not analysed: no tree is built for it.
     """
-    if any(word in text for word in SPAWN_WORDS):
+    if any(word in text for word in SPAWN_WORDS) or _KEEPING_WORD in text:
         return True
     if any(word in text for word in _RARE_WORDS) and "asyncio" in text and _RARE_SPAWN.search(text) is not None:
         return True

@@ -10,6 +10,8 @@ import ast
 import copy
 import gc
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -115,6 +117,18 @@ class _Rebuilder(TreeRebuilder):
         return statement
 
 
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keeps the garbage collector from walking over trees that are only growing; it is on again afterwards."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_collecting:
+            gc.enable()
+
+
 def build(tree: ast.Module, name: str) -> Tree:
     """astroid's tree of a module, from the tree that ``ast.parse`` made of it.
 
@@ -122,11 +136,6 @@ def build(tree: ast.Module, name: str) -> Tree:
     RecursionError when the input is nested deeper than the interpreter's stack allows.
     """
     notes = Tree(module=None)
-    was_collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with collector_paused():
         notes.module = _Rebuilder(notes).visit_module(tree, name, "<text>", False)
-    finally:
-        if was_collecting:
-            gc.enable()
     return notes

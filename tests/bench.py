@@ -46,7 +46,7 @@ WHEELS = (
 # fmt: on
 
 OURS = "flake8-task-lifecycle"
-CHECKERS = {OURS: "TLC", "flake8-bugbear": "B", "flake8-async": "ASYNC"}
+CHECKERS = {OURS: "TLC", "flake8-bugbear": "B", "flake8-async": "ASY"}
 ALWAYS_SHOWN = ("flake8", "astroid", *CHECKERS)
 
 SPAWN_WORD = re.compile(

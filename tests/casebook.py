@@ -35,7 +35,14 @@ from markdown_it.token import Token
 
 from flake8_task_lifecycle import engine
 from flake8_task_lifecycle.model import Finding
-from flake8_task_lifecycle.options import ALL_CODES, DEFAULT_CODES, OptionError, Options, parse_names
+from flake8_task_lifecycle.options import (
+    ALL_CODES,
+    DEFAULT_CODES,
+    OptionError,
+    Options,
+    parse_names,
+    parse_version,
+)
 from flake8_task_lifecycle.prefilter import concerns
 from flake8_task_lifecycle.source import new_run
 
@@ -47,7 +54,12 @@ Check = Callable[[ast.Module, Sequence[str], str, Options], list[Finding]]
 
 _FILE_NAME = re.compile(r"`([\w./-]+\.py)`:\Z")
 _OPTION = re.compile(r"`--(tlc-[a-z-]+)=([^`\s]+)`\Z")
-_OPTION_FIELDS = {"tlc-spawners": "spawners", "tlc-keeping-spawners": "keeping_spawners"}
+_OPTION_FIELDS = {
+    "tlc-spawners": "spawners",
+    "tlc-keeping-spawners": "keeping_spawners",
+    "tlc-cancellers": "cancellers",
+    "tlc-min-python": "min_python",
+}
 _ERROR = re.compile(r'# error: ([1-9]\d*) \[(TLC\d{3})\]((?: "[^"]+")*)\Z')
 _SITE = re.compile(r"# site:((?: [a-z]+=\S+)+)\Z")
 _ENABLE = re.compile(r"# enable: (TLC\d{3}(?:, TLC\d{3})*)\Z")
@@ -200,13 +212,17 @@ def _with_option(options: Options, paragraph: str, where: str) -> Options:
     match = _OPTION.match(paragraph)
     if match is None or match[1] not in _OPTION_FIELDS:
         raise CasebookError(f"{where}: not an option line: {paragraph}")
+    target = _OPTION_FIELDS[match[1]]
     try:
-        names = parse_names(f"--{match[1]}", match[2].split(","))
+        if target == "min_python":
+            return replace(options, min_python=parse_version(f"--{match[1]}", match[2]))
+        names = getattr(options, target) | parse_names(f"--{match[1]}", match[2].split(","))
     except OptionError as error:
         raise CasebookError(f"{where}: {error}") from error
-    if match[1] == "tlc-spawners":
-        return replace(options, spawners=options.spawners | names)
-    return replace(options, keeping_spawners=options.keeping_spawners | names)
+    spawners, keeping, cancellers = (
+        names if target == one else getattr(options, one) for one in ("spawners", "keeping_spawners", "cancellers")
+    )
+    return replace(options, spawners=spawners, keeping_spawners=keeping, cancellers=cancellers)
 
 
 def _block(path: Path, token: Token, paragraph: str) -> Block | None:

@@ -30,8 +30,128 @@ async def main():
     asyncio.create_task(work())
 """
 
+UNDRAINED = (
+    DANGLING
+    + """
+
+background = set()
+
+
+def send():
+    task = asyncio.create_task(work())
+    background.add(task)
+    task.add_done_callback(background.discard)
+"""
+)
+
+UNGROUPED = (
+    DANGLING
+    + """
+
+async def both():
+    first = asyncio.create_task(work())
+    second = asyncio.create_task(work())
+    await first
+    await second
+"""
+)
+
+UNREACHED = (
+    DANGLING
+    + """
+
+class Job:
+    def start(self):
+        self.task = asyncio.create_task(work())
+
+    def give_up(self):
+        self.task.cancel()
+"""
+)
+
+LEAKING = (
+    DANGLING
+    + """
+
+async def serve(accept):
+    task = asyncio.create_task(work())
+    await accept()
+    await task
+"""
+)
+
+ENDING = (
+    DANGLING
+    + """
+
+async def poll(read):
+    try:
+        await read()
+    except asyncio.CancelledError:
+        pass
+
+
+def start(read):
+    return asyncio.create_task(poll(read))
+"""
+)
+
+TRANSLATING = (
+    DANGLING
+    + """
+
+async def fetch(read):
+    try:
+        await read()
+    except asyncio.CancelledError:
+        raise ValueError from None
+"""
+)
+
+GATHERING = (
+    DANGLING
+    + """
+
+async def both(read):
+    await asyncio.gather(read(1), read(2))
+"""
+)
+
+SHIELDING = (
+    DANGLING
+    + """
+
+async def save():
+    await asyncio.shield(work())
+"""
+)
+
+STOPPING = (
+    DANGLING
+    + """
+
+async def stop(task):
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+"""
+)
+
 # For each opt-in code a module in which both it and TLC001 have something to say.
-SAMPLES = {"TLC900": DANGLING}
+SAMPLES = {
+    "TLC101": LEAKING,
+    "TLC102": ENDING,
+    "TLC103": UNDRAINED,
+    "TLC104": TRANSLATING,
+    "TLC105": GATHERING,
+    "TLC106": UNGROUPED,
+    "TLC107": SHIELDING,
+    "TLC108": STOPPING,
+    "TLC109": UNREACHED,
+    "TLC900": DANGLING,
+}
 
 ON, OFF = True, False
 
@@ -87,6 +207,7 @@ Run = Callable[..., list[str]]
 def flake8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """flake8's main in a folder of its own: gives the lines it printed, none of them on stderr."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11"\n')
 
     def run(*argv: str) -> list[str]:
         cli.main(argv)
@@ -251,7 +372,7 @@ def test_text_comes_from_stdin_and_not_from_the_disk(project: Path) -> None:
     assert [line.split(" ")[:2] for line in found] == [[f"{missing}:9:5:", "TLC001"]]
 
 
-@pytest.mark.parametrize("option", ["tlc-spawners", "tlc-keeping-spawners"])
+@pytest.mark.parametrize("option", ["tlc-spawners", "tlc-keeping-spawners", "tlc-cancellers"])
 @pytest.mark.parametrize(("value", "culprit"), [("a..b", "a..b"), ("*", "*"), ("f()", "f()"), ("a.b,2c", "2c")])
 @pytest.mark.parametrize("where", ["command line", "setup.cfg"])
 def test_malformed_option_ends_flake8_with_one_line(
@@ -263,6 +384,15 @@ def test_malformed_option_ends_flake8_with_one_line(
     assert lines[1:] == [f"{option}: {culprit!r} is neither a dotted name (package.function) nor *.method"]
 
 
+@pytest.mark.parametrize("value", ["3", "2.7", "3.x", ">=3.9", "3.9.1", "3.9,3.10", "three"])
+@pytest.mark.parametrize("where", ["command line", "setup.cfg"])
+def test_malformed_version_ends_flake8_with_one_line(value: str, where: str, flake8: Run) -> None:
+    Path("sample.py").write_text(DANGLING)
+    lines = flake8(*configure(where, {"tlc-min-python": value}), "sample.py")
+    assert lines[0] == "There was a critical error during execution of Flake8:"
+    assert lines[1:] == [f"tlc-min-python: {value!r} is not a Python version such as 3.9"]
+
+
 def test_options_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
@@ -270,6 +400,8 @@ def test_options_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     ours = printed[printed.index("flake8-task-lifecycle:") :]
     assert "--tlc-spawners names" in ours
     assert "--tlc-keeping-spawners names" in ours
+    assert "--tlc-cancellers names" in ours
+    assert "--tlc-min-python version" in ours
 
 
 @pytest.mark.parametrize("spelling", ["tlc-spawners", "tlc_spawners"])

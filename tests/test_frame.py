@@ -11,6 +11,7 @@ from pathlib import Path
 
 import flake8_task_lifecycle
 from flake8_task_lifecycle.options import ALL_CODES, DEFAULT_CODES, OPT_IN_CODES
+from flake8_task_lifecycle.rules import RULES, pages
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "flake8_task_lifecycle"
@@ -31,7 +32,7 @@ def section(text: str, title: str) -> str:
 
 def codes_of_table(text: str) -> dict[str, str]:
     """Code to name, from the rows of a Markdown table."""
-    return dict(re.findall(r"^\| (TLC\d{3}) \| ([a-z-]+) \|", text, re.MULTILINE))
+    return dict(re.findall(r"^\| \[?(TLC\d{3})(?:\]\(docs/rules/\1\.md\))? \| ([a-z-]+) \|", text, re.MULTILINE))
 
 
 CONTRACT = (ROOT / "docs" / "contract.md").read_text(encoding="utf-8")
@@ -40,22 +41,42 @@ CONTRACT_OFF = codes_of_table(section(CONTRACT, "Off by default"))
 
 
 def test_codes_are_those_of_the_contract() -> None:
-    assert CONTRACT_ON.keys() >= DEFAULT_CODES
-    assert CONTRACT_OFF.keys() >= OPT_IN_CODES
+    assert CONTRACT_ON.keys() == DEFAULT_CODES
+    assert CONTRACT_OFF.keys() == OPT_IN_CODES
     assert not DEFAULT_CODES & OPT_IN_CODES
+
+
+def test_rules_are_those_of_the_contract() -> None:
+    assert [(rule.code, rule.name) for rule in RULES] == sorted((CONTRACT_ON | CONTRACT_OFF).items())
+    assert {rule.code for rule in RULES if rule.on_by_default} == DEFAULT_CODES
+
+
+def test_severities_are_those_of_the_contract() -> None:
+    sentence = re.search(r"^Severity, for the audit and SARIF: (.*)\.", CONTRACT, re.MULTILINE)
+    assert sentence
+    given = {part.split()[0]: re.findall(r"\d{3}", part) for part in sentence[1].split(";")}
+    severities = {f"TLC{number}": word for word, numbers in given.items() for number in numbers}
+    assert "low all opt-in codes" in sentence[1]
+    assert severities.keys() == DEFAULT_CODES
+    assert {rule.code: rule.severity for rule in RULES} == severities | dict.fromkeys(OPT_IN_CODES, "low")
 
 
 def test_every_code_has_its_rule_file() -> None:
     files = [path.stem for path in (PACKAGE / "rules").glob("tlc*.py")]
     assert sorted(stem[:6].upper() for stem in files) == sorted(ALL_CODES)
-    names = CONTRACT_ON | CONTRACT_OFF
-    assert {stem[7:].replace("_", "-") for stem in files} <= {"", *names.values()}
+    assert {stem[:6].upper(): stem[7:].replace("_", "-") for stem in files} == CONTRACT_ON | CONTRACT_OFF
+
+
+def test_every_code_has_its_page_and_it_is_fresh() -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "rules").iterdir()}
+    assert written.keys() == {"index.md", *(f"{code}.md" for code in ALL_CODES)}
+    assert written == dict(pages.files()), "make docs writes them"
 
 
 def test_every_code_has_its_cases() -> None:
     folders = {path.relative_to(CASES).parts[0] for path in CASES.rglob("*.md")}
     chapters = {match[0] for name in folders if (match := re.match(r"TLC\d{3}", name))}
-    assert chapters == DEFAULT_CODES
+    assert chapters == ALL_CODES - {"TLC900"}
     assert "facts" in folders, "where TLC900 is asked what the facts know"
 
 
@@ -66,8 +87,11 @@ def test_every_code_is_in_the_changelog() -> None:
 
 
 def test_readme_lists_the_codes_that_exist() -> None:
-    names = CONTRACT_ON | CONTRACT_OFF
-    assert codes_of_table(section(README, "Codes")) == {code: names[code] for code in ALL_CODES}
+    table = section(README, "Codes")
+    assert codes_of_table(table) == CONTRACT_ON | CONTRACT_OFF
+    assert re.findall(r"^\| \[(TLC\d{3})\]\(docs/rules/\1\.md\) \|.* (on|opt-in) \|$", table, re.MULTILINE) == [
+        (rule.code, "on" if rule.on_by_default else "opt-in") for rule in RULES
+    ]
 
 
 def test_entry_points_are_the_checker_and_a_marker_for_each_opt_in_code() -> None:

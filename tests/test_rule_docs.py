@@ -37,7 +37,7 @@ def sections(rule: Rule) -> dict[str, list[str]]:
 
 def codes_in(block: str, rule: Rule) -> set[str]:
     findings = engine.check(
-        ast.parse(block), block.splitlines(keepends=True), "", Options(codes=frozenset({rule.code}))
+        ast.parse(block), block.splitlines(keepends=True), "", Options(codes=frozenset({rule.code}), min_python=(3, 11))
     )
     return {finding.code for finding in findings}
 

@@ -13,12 +13,15 @@ from flake8_task_lifecycle.facts.cancellations import Cancellations
 from flake8_task_lifecycle.facts.cancelled import Cancelled
 from flake8_task_lifecycle.facts.coroutines import Coroutines
 from flake8_task_lifecycle.facts.elsewhere import Elsewhere
+from flake8_task_lifecycle.facts.endings import Endings
 from flake8_task_lifecycle.facts.entries import Entries
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.exceptions import Exceptions
 from flake8_task_lifecycle.facts.frames import frame_of
 from flake8_task_lifecycle.facts.handlers import Handlers
 from flake8_task_lifecycle.facts.holders import Holders
+from flake8_task_lifecycle.facts.joined import Joined
+from flake8_task_lifecycle.facts.leaks import Leaks
 from flake8_task_lifecycle.facts.owners import Owners
 from flake8_task_lifecycle.facts.paths import Paths
 from flake8_task_lifecycle.facts.pending import Pending
@@ -35,6 +38,7 @@ from flake8_task_lifecycle.flow import Graph
 from flake8_task_lifecycle.model import Evidence
 from flake8_task_lifecycle.names import Names, qualified_name
 from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.project import STORE, ModuleFile
 from flake8_task_lifecycle.source import Source
 from flake8_task_lifecycle.tree import Tree, build
@@ -49,6 +53,9 @@ class Facts:
         self.tree = tree
         self.world = world
         self.module = module
+        is_own = module is None or module == world.module
+        outline = world.outline if module is None or is_own else STORE.outline(module.path)
+        self.outline = outline or Outline("".join(source.lines))
         self.names = Names(self.tree.nonlocals)
         self.evaluator = Evaluator(tree, self.names, module.package if module is not None else "", Elsewhere(self))
         self.callbacks = Callbacks(self.tree, self.evaluator)
@@ -56,9 +63,15 @@ class Facts:
         self.coroutines = Coroutines(self.tree, self.names, self.evaluator)
         self.summaries = Summaries(self.evaluator, lambda: self.spawns, lambda: self.owners)
         self.spawns = Spawns(
-            self.tree, self.evaluator, self.callbacks, self.coroutines, options, self.summaries.returned_task
+            self.tree,
+            self.evaluator,
+            self.callbacks,
+            self.coroutines,
+            options,
+            self.summaries.returned_task,
+            self.outline,
         )
-        self.uses = Uses(self.names, self.evaluator, self.callbacks, self.summaries.parameter_use)
+        self.uses = Uses(self.names, self.evaluator, self.callbacks, self.summaries.parameter_use, options.cancellers)
         self.frame = cache(lambda function: frame_of(function, self.names))
         self.graph = cache(Graph)
         self.exceptions = Exceptions(self)
@@ -73,7 +86,16 @@ class Facts:
         self.cancellations = Cancellations(self)
         self.shutdown = Shutdown(self)
         self.pending = Pending(self)
+        self.leaks = Leaks(self)
+        self.endings = Endings(self)
+        self.joined = Joined(self)
         self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}
+
+    @cached_property
+    def min_python(self) -> tuple[int, int] | None:
+        """The lowest Python version that the code must run on: the option's, else the project's; None: not known."""
+        project = self.world.project
+        return self.options.min_python or (project.min_python if project is not None else None)
 
     @cached_property
     def slots(self) -> Slots:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -246,10 +246,10 @@ def _strongest(answers: set[Waited]) -> Waited:
     return next((one for one in (Waited.YES, Waited.UNKNOWN) if one in answers), Waited.NO)
 
 
-def judged(uses: Iterable[Use]) -> Waited:
+def judged(uses: Sequence[Use]) -> Waited:
     """Whether these uses wait for the task, or give it to what might."""
     fates = {use.fate for use in uses if use.holder != "callee:subscript"}
-    if Fate.AWAITED in fates:
+    if Fate.AWAITED in fates or any(use.by_canceller for use in uses):
         return Waited.YES
     return Waited.UNKNOWN if fates & {Fate.HANDED, Fate.CALLER, Fate.KEPT} else Waited.NO
 

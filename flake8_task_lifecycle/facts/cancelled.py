@@ -233,7 +233,7 @@ def _is_timeout(context: nodes.NodeNG) -> bool:
 
 
 def class_cancels(facts: Facts, owner: nodes.NodeNG) -> Texts:
-    """The attributes, as ``self.x``, that the methods of a class and of its bases in the module cancel."""
+    """The attributes, as ``self.x`` or by the class's name, that its methods and those of its bases here cancel."""
     if not isinstance(owner, nodes.ClassDef):
         return _NO_TEXTS
     found: set[str] = set()
@@ -241,7 +241,7 @@ def class_cancels(facts: Facts, owner: nodes.NodeNG) -> Texts:
         for method in home.body:
             if isinstance(method, nodes.FunctionDef):
                 for _, texts in facts.cancelled.by_function(method):
-                    found |= {text for text in texts if text.startswith("self.")}
+                    found |= {text for text in texts if text.startswith(("self.", "cls.", f"{home.name}."))}
     return frozenset(found)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts import frameworks
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator, is_property
+from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
 from flake8_task_lifecycle.model import Evidence, Span
@@ -63,7 +65,7 @@ def _words(facts: Facts) -> set[str]:
     words = {function.name for function in facts.tree.functions if isinstance(function, nodes.AsyncFunctionDef)}
     project = facts.world.project
     if project is not None:
-        words |= project.coroutine_words(facts.world.outline)
+        words |= project.only_coroutine_words(facts.world.outline)
     return words | {alias for alias, original in facts.tree.aliases if original in words}
 
 
@@ -221,7 +223,8 @@ def _accepts_coroutines(facts: Facts, call: nodes.Call) -> bool:
     """Whether what a callback is given to may run a coroutine: a method of the project, or Tornado's loop."""
     if any(isinstance(value, Definition) for value in facts.evaluator.of(call.func)):
         return True
-    return any("tornado" in line and "import" in line for line in facts.source.lines)
+    packages = frameworks.names(Does.ACCEPTS)
+    return any("import" in line and any(package in line for package in packages) for line in facts.source.lines)
 
 
 def _given_to_threads(facts: Facts) -> Iterator[tuple[nodes.Call, nodes.NodeNG]]:

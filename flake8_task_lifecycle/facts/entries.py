@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.definitions import is_generator, positional
+from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Partial, known_names
 from flake8_task_lifecycle.model import Answer, Known
@@ -35,7 +36,7 @@ Starts = frozenset[Start]
 _NONE: Starts = frozenset()
 _AWAITED, _STARTED, _MAYBE = (frozenset({one}) for one in Start)
 _RUNNERS = frozenset(
-    {"asyncio.run", "asyncio.Runner.run", "uvloop.run", "anyio.run", "trio.run", "anyio.from_thread.run", "curio.run"}
+    {"asyncio.run", "asyncio.Runner.run"}
     | {f"{library.LOOP}.run_until_complete", "asyncio.start_server", "asyncio.start_unix_server", "asyncio.gather"}
     | {"asyncio.as_completed", "asyncio.wait", "asyncio.shield", "asyncio.ensure_future", "asyncio.create_task"}
     | {"asyncio.run_coroutine_threadsafe", "asyncio.Task"}
@@ -203,7 +204,7 @@ class Entries:
         word = last_word(call.func)
         if names & {"asyncio.wait_for"} or word == "wait_for":
             return self._fate(call, depth - 1)
-        if names & _RUNNERS or _STARTING_WORDS.search(word):
+        if names & _runners() or _STARTING_WORDS.search(word):
             return _STARTED
         if word in library.CONTAINER_ADDERS | {"list", "tuple", "set"}:
             return _MAYBE
@@ -228,7 +229,7 @@ class Entries:
         word = last_word(parent.func)
         if word in {"partial", "wraps"}:
             return self._handed(parent, depth - 1)
-        if self._facts.spawns.of(parent) is not None or names & _RUNNERS or _STARTING_WORDS.search(word):
+        if self._facts.spawns.of(parent) is not None or names & _runners() or _STARTING_WORDS.search(word):
             return _STARTED
         through = self._through(parent, node) or _NONE
         if Start.AWAITED not in through or Start.STARTED in through:
@@ -278,6 +279,10 @@ class Entries:
                     found |= self._handed(load, _MAX_DEPTH - 1)
             self._parameters[key] = found - _AWAITED if Start.STARTED in found else found
         return self._parameters[key]
+
+
+def _runners() -> frozenset[str]:
+    return _RUNNERS | frameworks.names(Does.RUNS) | frameworks.names(Does.ENTERS)
 
 
 def _place(call: nodes.Call, argument: nodes.NodeNG) -> int | str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.annotations import annotated
 from flake8_task_lifecycle.facts.classes import Classes
 from flake8_task_lifecycle.facts.definitions import (
@@ -316,6 +316,8 @@ class Evaluator:
     def _external_result(name: str) -> Iterable[Value]:
         if name in library.RETURNS:
             return (Instance(External(library.RETURNS[name])),)
+        if frameworks.given(name):
+            return (Instance(External(frameworks.given(name))),)
         last = name.rpartition(".")[2]
         if name.endswith(".get_loop"):
             return (Instance(External(library.LOOP)),)

@@ -177,6 +177,8 @@ class Exceptions:
         home, _, word = name.rpartition(".")
         project = self._facts.world.project
         module = project.find(home) if project is not None and home else None
+        if project is not None and project.defined(name) is not None:
+            return None
         facts = self._facts.world.facts(module) if module is not None else None
         if facts is None or facts is self._facts:
             return None

@@ -28,6 +28,10 @@ from flake8_task_lifecycle.names import enclosing_function, last_word, qualified
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
+RAISES = "every path raises"
+ASKS = "asks who was cancelled"
+CANCELLED_HERE = "what it waits for is cancelled by this code"
+ENDS = "the task's own coroutine ends"
 _ASKING = frozenset({"cancelled", "cancelling", "uncancel"})
 _ENDLESS_WAITS = frozenset(
     {f"asyncio.{name}" for name in ("Event.wait", "Condition.wait", "Condition.wait_for", "Queue.get", "Queue.join")}
@@ -61,12 +65,20 @@ class Absorber:
 
 
 @dataclass(frozen=True, slots=True)
-class _Site:
+class Judged:
+    """A place as the facts see it: the handler or ``with`` statement, its function, what is said of it."""
+
+    node: nodes.NodeNG
+    function: nodes.FunctionDef
+    absorber: Absorber
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
     """A place as nodes: what it protects, where its paths lead. ``falls_off``: the function ends right after it."""
 
     node: nodes.NodeNG
     function: nodes.FunctionDef
-    body: list[nodes.NodeNG]
     graph: Graph
     journey: Journey
     within: nodes.ExceptHandler | None
@@ -83,13 +95,18 @@ class Handlers:
         self._waits_without_end = cache(self._find_endless_wait)
         self.managers = Managers(facts)
 
-    @cached_property
+    @property
     def all(self) -> list[Absorber]:
         """Every place of the module's coroutines that absorbs cancellation, in source order."""
-        found = [absorber for function in self._facts.tree.functions for absorber in self._in(function)]
-        return sorted(found, key=lambda absorber: absorber.span)
+        return [judged.absorber for judged in self.judged]
 
-    def _in(self, function: nodes.FunctionDef) -> Iterator[Absorber]:
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """The same places with their nodes, for other facts."""
+        found = [judged for function in self._facts.tree.functions for judged in self._in(function)]
+        return sorted(found, key=lambda judged: judged.absorber.span)
+
+    def _in(self, function: nodes.FunctionDef) -> Iterator[Judged]:
         if not isinstance(function, nodes.AsyncFunctionDef):
             return
         for node in walk(function.body):
@@ -98,21 +115,21 @@ class Handlers:
                     for handler in node.handlers:
                         caught = self._facts.exceptions.caught(handler.type)
                         if caught.cancellation:
-                            yield self._absorber(Place.HANDLER, handler, handler, function, caught)
+                            yield self._place(Place.HANDLER, handler, handler, function, caught)
                 case nodes.With():
                     for context, _ in node.items:
                         caught = self.managers.suppressed(context)
                         if caught.cancellation:
-                            yield self._absorber(Place.SUPPRESS, node, context, function, caught)
+                            yield self._place(Place.SUPPRESS, node, context, function, caught)
                         elif self.managers.hides(context, asynchronous=isinstance(node, nodes.AsyncWith)):
                             everything = self._facts.exceptions.caught(None)
-                            yield self._absorber(Place.MANAGER, node, context, function, everything)
+                            yield self._place(Place.MANAGER, node, context, function, everything)
 
-    def _absorber(
+    def _place(
         self, place: Place, node: nodes.NodeNG, shown: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught
-    ) -> Absorber:
+    ) -> Judged:
         answer, goes_on = self._judge(node, function, caught)
-        return Absorber(
+        absorber = Absorber(
             place,
             self._facts.source.span_of(shown),
             _written(shown),
@@ -121,44 +138,49 @@ class Handlers:
             answer,
             goes_on,
         )
+        return Judged(node, function, absorber)
 
     def _judge(self, node: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught) -> tuple[Answer, bool]:
         """Whether a cancellation is lost at a handler or ``with`` statement, and whether a loop goes on after it."""
         if isinstance(node, nodes.ExceptHandler):
-            body = list(node.parent.body)
             for earlier in node.parent.handlers[: node.parent.handlers.index(node)]:
                 if self._facts.exceptions.caught(earlier.type).takes(caught):
                     return Answer(Known.NO, "an earlier handler takes it"), False
-        else:
-            body = list(node.body)
-        waits = list(arrivals(body, self.takes, is_resumed_by_throw(function)))
+        waits = self.waits(node, function)
         if not waits:
             return Answer(Known.NO, "nothing waits there"), False
-        site = self._site(node, function, body)
+        site = self.site(node, function)
         if site is None:
             return Answer(Known.UNKNOWN, "too large"), False
         looping = self._goes_on(site)
         if not looping and not self._is_left(site):
-            return Answer(Known.NO, "every path raises"), False
-        reason = self._excuse(site, looping, waits)
-        return (reason if reason is not None else Answer(Known.YES)), looping
-
-    def _excuse(self, site: _Site, looping: bool, waits: list[nodes.NodeNG]) -> Answer | None:
-        if self._stands_in_raising(site.node, site.function):
-            return Answer(Known.NO, "stands in a handler that raises")
-        if self._is_shielded(site.node):
-            return Answer(Known.NO, "shielded")
-        if site.within is not None and self._asks(site.within):
-            return Answer(Known.NO, "asks who was cancelled")
-        if not looping and self._cancelled_here(site, waits):
-            return Answer(Known.NO, "what it waits for is cancelled by this code")
-        if not looping and self._ends(site):
-            entry = self._facts.entries.is_entry(site.function)
+            return Answer(Known.NO, RAISES), False
+        reason = self.excuse(site, looping, waits)
+        if reason:
+            return Answer(Known.NO, reason), looping
+        if not looping and self.ends(site):
+            entry = self._facts.entries.is_entry(function)
             if not entry.is_no:
-                return Answer(Known.NO if entry.is_yes else Known.UNKNOWN, entry.reason or "the task ends")
-        return None
+                return (Answer(Known.NO, ENDS) if entry.is_yes else entry), looping
+        return Answer(Known.YES), looping
 
-    def _site(self, node: nodes.NodeNG, function: nodes.FunctionDef, body: list[nodes.NodeNG]) -> _Site | None:
+    def waits(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> list[nodes.NodeNG]:
+        """The waits that a handler or ``with`` statement protects, at which a cancellation can arrive."""
+        body = node.parent.body if isinstance(node, nodes.ExceptHandler) else node.body
+        return list(arrivals(body, self.takes, is_resumed_by_throw(function)))
+
+    def excuse(self, site: Site, looping: bool, waits: list[nodes.NodeNG]) -> str:
+        """Why a cancellation may be taken at a place; "" when nothing excuses it."""
+        if self._stands_in_raising(site.node, site.function):
+            return "stands in a handler that raises"
+        if self._is_shielded(site.node):
+            return "shielded"
+        if site.within is not None and self._asks(site.within):
+            return ASKS
+        return CANCELLED_HERE if not looping and self.cancelled_here(site, waits) else ""
+
+    def site(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> Site | None:
+        """A handler or ``with`` statement with the paths that leave it; None in a function that is too large."""
         try:
             graph = self._facts.graph(function)
         except FlowTooLarge:
@@ -173,9 +195,9 @@ class Handlers:
             nothing: Knowledge = {}
             starts = {graph.after(step): nothing for step in steps}
         journey = self._facts.paths.travel(graph, starts, within)
-        return _Site(node, function, body, graph, journey, within, graph.exit in starts)
+        return Site(node, function, graph, journey, within, graph.exit in starts)
 
-    def _is_left(self, site: _Site) -> bool:
+    def _is_left(self, site: Site) -> bool:
         """Whether the function can end without raising, or handing on what was kept of the exception."""
         if site.falls_off or any(unbounded(self._facts, loop).is_yes for loop in self._loops_after(site)):
             return True
@@ -190,7 +212,7 @@ class Handlers:
                     return True
         return False
 
-    def _goes_on(self, site: _Site) -> bool:
+    def _goes_on(self, site: Site) -> bool:
         """Whether an unbounded loop around the place goes round again after it, and waits again."""
         return any(
             loop.parent_of(site.node) and unbounded(self._facts, loop).is_yes and self._waits_in(site, loop)
@@ -198,7 +220,7 @@ class Handlers:
         )
 
     @staticmethod
-    def _loops_after(site: _Site) -> Iterator[nodes.NodeNG]:
+    def _loops_after(site: Site) -> Iterator[nodes.NodeNG]:
         """The loops that the function enters after the place, those around the place and those inside it apart."""
         for loop in site.journey.entered:
             inside = site.within is not None and site.within.parent_of(loop)
@@ -206,7 +228,7 @@ class Handlers:
                 yield loop
 
     @staticmethod
-    def _waits_in(site: _Site, loop: nodes.NodeNG) -> bool:
+    def _waits_in(site: Site, loop: nodes.NodeNG) -> bool:
         """Whether a step of the loop waits that can be reached after the place."""
         for step in site.journey.known:
             statement = site.graph.steps[step].statement
@@ -220,7 +242,7 @@ class Handlers:
                 return True
         return False
 
-    def _ends(self, site: _Site) -> bool:
+    def ends(self, site: Site) -> bool:
         """Whether every path after the place ends the coroutine, after waits that end by themselves at most."""
         for loop in site.journey.entered:
             if any(arrivals(loop.body, _nothing_takes, False)) and unbounded(self._facts, loop).is_yes:
@@ -271,9 +293,9 @@ class Handlers:
                 return True
         return False
 
-    def _handler_site(self, handler: nodes.ExceptHandler) -> _Site | None:
+    def _handler_site(self, handler: nodes.ExceptHandler) -> Site | None:
         function = enclosing_function(handler)
-        return self._site(handler, function, list(handler.parent.body)) if function is not None else None
+        return self.site(handler, function) if function is not None else None
 
     def _stands_in_raising(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
         """Whether a handler of the cancellation type stands around the place, all of whose paths end in raising."""
@@ -341,7 +363,8 @@ class Handlers:
                 before = before.previous_sibling()
         return frozenset(flags)
 
-    def _cancelled_here(self, site: _Site, waits: list[nodes.NodeNG]) -> bool:
+    def cancelled_here(self, site: Site, waits: list[nodes.NodeNG]) -> bool:
+        """Whether all that a place waits for is cancelled by this code, or by the methods of its owner."""
         cancels = self._facts.cancelled
         last = max((wait.lineno or 0 for wait in waits), default=0)
         here: set[str] = set()

@@ -1,9 +1,8 @@
-"""What is known of asyncio, anyio, trio and the standard library: the table that stands in for reading them.
+"""What is known of asyncio and the standard library: the table that stands in for reading them.
 
-Analysed code is resolved against these names alone, so that the verdict on a file does not depend on what is
-installed. Sources: https://docs.python.org/3/library/asyncio-task.html and asyncio-eventloop.html,
-https://anyio.readthedocs.io/en/stable/tasks.html, https://trio.readthedocs.io/en/stable/reference-core.html,
-https://aiojobs.readthedocs.io/en/stable/api.html.
+Analysed code is resolved against these names, and those of ``frameworks``, alone, so that the verdict on a file does
+not depend on what is installed. Sources: https://docs.python.org/3/library/asyncio-task.html and
+asyncio-eventloop.html.
 """
 
 from __future__ import annotations
@@ -28,12 +27,6 @@ RETURNS: dict[str, str] = {
     "asyncio.Runner.get_loop": LOOP,
     "asyncio.Task.get_loop": LOOP,
     "asyncio.Future.get_loop": LOOP,
-    "uvloop.new_event_loop": LOOP,
-    "anyio.create_task_group": "anyio.abc.TaskGroup",
-    "trio.open_nursery": "trio.Nursery",
-    "aiojobs.create_scheduler": "aiojobs.Scheduler",
-    "aiojobs.aiohttp.get_scheduler_from_app": "aiojobs.Scheduler",
-    "aiojobs.aiohttp.get_scheduler_from_request": "aiojobs.Scheduler",
     "contextvars.copy_context": "contextvars.Context",
     "logging.getLogger": "logging.Logger",
     "asyncio.create_task": "asyncio.Task",
@@ -50,20 +43,8 @@ RETURNS: dict[str, str] = {
     "concurrent.futures.ProcessPoolExecutor.submit": "concurrent.futures.Future",
 }
 
-# Receivers that wait for what they start, and the methods that start it.
-SCOPED: dict[str, frozenset[str]] = {
-    "asyncio.TaskGroup": frozenset({"create_task"}),
-    "taskgroup.TaskGroup": frozenset({"create_task"}),
-    "quattro.TaskGroup": frozenset({"create_task", "create_background_task"}),
-    "aiotools.TaskGroup": frozenset({"create_task"}),
-    "aiotools.PersistentTaskGroup": frozenset({"create_task"}),
-    "anyio.abc.TaskGroup": frozenset({"start_soon", "start", "create_task"}),
-    "anyio.TaskGroup": frozenset({"start_soon", "start", "create_task"}),
-    "trio.Nursery": frozenset({"start_soon", "start"}),
-    "aiojobs.Scheduler": frozenset({"spawn"}),
-}
-
-SCOPED_METHODS = frozenset().union(*SCOPED.values())
+# The method of the receiver that waits for what it starts; those of other libraries are in the table of frameworks.
+SCOPED = frozenset({"asyncio.TaskGroup.create_task"})
 
 # Coroutine functions of the library: what they return, when called, is a coroutine and not yet a future.
 COROUTINE_FUNCTIONS = frozenset(

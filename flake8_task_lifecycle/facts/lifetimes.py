@@ -200,7 +200,7 @@ def _way_out(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> str:
 
 
 def _ends_when_it_succeeds(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> bool:
-    if isinstance(loop, nodes.For):
+    if isinstance(loop, nodes.For) and not isinstance(loop, nodes.AsyncFor):
         return False
     try:
         graph = facts.graph(function)

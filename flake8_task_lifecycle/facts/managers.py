@@ -5,6 +5,7 @@ https://docs.python.org/3/reference/datamodel.html#object.__exit__: a true resul
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -13,6 +14,7 @@ from flake8_task_lifecycle.facts.exceptions import NOTHING, Caught
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Instance, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge
+from flake8_task_lifecycle.names import last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -27,12 +29,21 @@ class Managers:
     def suppressed(self, context: nodes.NodeNG) -> Caught:
         """What ``contextlib.suppress(...)`` hides, itself or through a name it is bound to."""
         call = self._call(context)
-        if call is None or known_names(self._facts.evaluator.of(call.func), instance=False) != {"contextlib.suppress"}:
+        if call is None or last_word(call.func) not in self._suppressors:
+            return NOTHING
+        if known_names(self._facts.evaluator.of(call.func), instance=False) != {"contextlib.suppress"}:
             return NOTHING
         found = [self._facts.exceptions.caught(one) for one in call.args]
         if not found:
             return NOTHING
         return Caught(frozenset().union(*(one.kinds for one in found)), all(one.resolved for one in found))
+
+    @cached_property
+    def _suppressors(self) -> frozenset[str]:
+        """The names under which this module may know ``suppress``."""
+        return frozenset(
+            {"suppress", *(alias for alias, original in self._facts.tree.aliases if original == "suppress")}
+        )
 
     def _call(self, context: nodes.NodeNG) -> nodes.Call | None:
         if isinstance(context, nodes.Call):
@@ -48,6 +59,8 @@ class Managers:
 
     def hides(self, context: nodes.NodeNG, *, asynchronous: bool) -> bool:
         """Whether a context manager of the project always says that it has dealt with the exception."""
+        if not self._facts.world.hides_errors:
+            return False
         method = "__aexit__" if asynchronous else "__exit__"
         values = self._facts.evaluator.of(context)
         return bool(values) and all(

@@ -204,7 +204,7 @@ def _judge_read(read: Read, cancels: list[int], drops: bool) -> Answer:
             return _unknown("returned")
         case Fate.AWAITED:
             return _of_wait(read, cancels)
-        case Fate.RELEASED if method != "cancel":
+        case Fate.RELEASED if method != "cancel" and not read.use.by_canceller:
             return _of_release(read, cancels)
         case Fate.HANDED:
             return _of_handed(read, cancels)

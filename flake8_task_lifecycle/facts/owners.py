@@ -129,7 +129,7 @@ class Owners:
             if index == graph.exit:
                 self._lose(walk_state, graph.steps[before], held, "falls out of scope here")
                 break
-            entered = _enters(graph.steps[index].statement, graph.steps[before].statement)
+            entered = enters(graph.steps[index].statement, graph.steps[before].statement)
             if index == graph.raised or (index, held, entered) in seen:
                 continue
             seen.add((index, held, entered))
@@ -142,7 +142,7 @@ class Owners:
     def _after(self, walk_state: _Walk, index: int, held: frozenset[str]) -> frozenset[str]:
         """The names that hold the task, and nothing else does, after a step; empty when the path ends here."""
         step = walk_state.graph.steps[index]
-        loads, stores = _names_of(step)
+        loads, stores = names_of(step)
         uses = [
             self._uses.of(load) for load in loads if load.name in held and load in walk_state.frame.loads[load.name]
         ]
@@ -157,12 +157,12 @@ class Owners:
     def _ways_on(self, walk_state: _Walk, index: int, held: frozenset[str], *, entered: bool) -> Iterator[int]:
         """The steps that a still unfinished task can reach. A loop entered from above is taken to run at all."""
         step = walk_state.graph.steps[index]
-        possible = _possible(step, held, walk_state.settled)
+        outcome = possible(step, held, walk_state.settled)
         runs_first = entered and isinstance(step.statement, nodes.For | nodes.While)
         for target, label in step.edges:
             if label is Label.RAISE or (runs_first and label is Label.FALSE):
                 continue
-            if possible is None or label is Label.NEXT or possible.get(label is Label.TRUE) is State.LIVE:
+            if outcome is None or label is Label.NEXT or outcome.get(label is Label.TRUE) is State.LIVE:
                 yield target
 
     def _held_by_elements(self, step: Step, bound: frozenset[str]) -> bool:
@@ -202,7 +202,8 @@ def _registers_on(reference: nodes.NodeNG, name: str) -> bool:
     )
 
 
-def _names_of(step: Step) -> tuple[list[nodes.Name], set[str]]:
+def names_of(step: Step) -> tuple[list[nodes.Name], set[str]]:
+    """The names that a step loads, and those that it binds anew."""
     loads: list[nodes.Name] = []
     stores: set[str] = set()
     for node in walk(step.parts):
@@ -215,7 +216,7 @@ def _names_of(step: Step) -> tuple[list[nodes.Name], set[str]]:
     return loads, stores
 
 
-def _possible(step: Step, held: frozenset[str], settled: dict[str, bool]) -> Outcomes | None:
+def possible(step: Step, held: frozenset[str], settled: dict[str, bool]) -> Outcomes | None:
     """The outcomes of a step that tests something, while the task is held by these names; None for other steps."""
     match step.statement:
         case nodes.If() | nodes.While() | nodes.Assert() as statement:
@@ -225,6 +226,6 @@ def _possible(step: Step, held: frozenset[str], settled: dict[str, bool]) -> Out
     return None
 
 
-def _enters(statement: nodes.NodeNG | None, before: nodes.NodeNG | None) -> bool:
+def enters(statement: nodes.NodeNG | None, before: nodes.NodeNG | None) -> bool:
     """Whether a path comes to a loop's header from outside the loop."""
     return isinstance(statement, nodes.For | nodes.While) and not (before is not None and statement.parent_of(before))

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts import frameworks
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, positional
 from flake8_task_lifecycle.facts.exceptions import Caught, Exceptions
+from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, walk
@@ -38,7 +40,7 @@ Knowledge = Mapping[str, Content]
 
 _NEVER_RETURN = frozenset(
     {"sys.exit", "os._exit", "os.abort", "builtins.exit", "builtins.quit", "os.execv", "os.execve", "os.execvp"}
-    | {"os.execvpe", "os.execl", "os.execlp", "pytest.fail", "pytest.skip", "pytest.exit", "pytest.xfail"}
+    | {"os.execvpe", "os.execl", "os.execlp"}
 )
 _NO_RETURN = frozenset({"NoReturn", "Never"})
 _MAX_HOPS = 6
@@ -318,7 +320,7 @@ class Paths:
 
         answers: list[bool | None] = []
         for value in values:
-            if isinstance(value, External) and value.name in _NEVER_RETURN:
+            if isinstance(value, External) and value.name in _NEVER_RETURN | frameworks.names(Does.RAISES):
                 answers.append(True)
             elif isinstance(value, Definition | External):
                 answers.append(ask(self._facts, value, question))

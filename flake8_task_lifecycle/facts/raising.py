@@ -357,7 +357,17 @@ def _raises_of(facts: Facts, function: nodes.FunctionDef) -> Danger:
     )
 
 
+def step_danger(facts: Facts, statement: nodes.NodeNG | None, parts: Iterable[nodes.NodeNG]) -> Danger:
+    """What can be raised by what one step of a function evaluates."""
+    header = statement if isinstance(statement, nodes.AsyncFor | nodes.AsyncWith) else None
+    return _union(danger for _, danger in _dangers(facts, list(parts), _LEVELS, header))
+
+
 def step_can_raise(facts: Facts, statement: nodes.NodeNG | None, parts: Iterable[nodes.NodeNG]) -> bool:
     """Whether what one step of a function evaluates can raise."""
-    header = statement if isinstance(statement, nodes.AsyncFor | nodes.AsyncWith) else None
-    return any(True for _ in _dangers(facts, list(parts), _LEVELS, header))
+    return bool(step_danger(facts, statement, parts))
+
+
+def awaiting_can_raise(facts: Facts, awaitable: nodes.NodeNG) -> bool:
+    """Whether awaiting what an expression gives can raise."""
+    return bool(_of_awaitable(facts, awaitable, _LEVELS))

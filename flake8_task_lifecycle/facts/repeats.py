@@ -132,12 +132,12 @@ def calls_of(facts: Facts, function: nodes.FunctionDef) -> tuple[list[Call], boo
         return None
     for other in [facts, *(one for one in others if one is not facts and not is_test_file(one.source.name))]:
         for call in other.tree.calls.get(function.name, ()):
-            known = _is(facts, function, other, call.func)
+            known = stands_for(facts, function, other, call.func)
             if known is not Known.NO:
                 found.append(Call(other, enclosing_function(call), call, known is Known.YES))
         referenced = referenced or any(
             not (isinstance(load.parent, nodes.Call) and load.parent.func is load)
-            and _is(facts, function, other, load) is Known.YES
+            and stands_for(facts, function, other, load) is Known.YES
             for load in _loads(other, function)
         )
     return found, referenced
@@ -166,8 +166,8 @@ def is_test_file(path: str) -> bool:
     return folders[-1].startswith(("test_", "conftest")) or bool({"tests", "testing", "test"} & set(folders[:-1]))
 
 
-def _is(facts: Facts, function: nodes.FunctionDef, other: Facts, expression: nodes.NodeNG) -> Known:
-    """Whether an expression of a module is the function; an unresolved method of that name may be."""
+def stands_for(facts: Facts, function: nodes.FunctionDef, other: Facts, expression: nodes.NodeNG) -> Known:
+    """Whether an expression of the module ``other`` is the function; an unresolved method of that name may be."""
     name = facts.qualified(function)
     home = enclosing_class(function)
     values = other.evaluator.of(expression)

@@ -314,7 +314,12 @@ def _compared(test: nodes.NodeNG) -> set[str]:
 
 
 def requested_in(facts: Facts, spawn: nodes.NodeNG | None, signals: Signals) -> str:
-    """The function of a module that sets one of the signals; "" when none does.
+    """A function of a module that sets one of the signals; "" when none does."""
+    return next(requests_in(facts, spawn, signals), "")
+
+
+def requests_in(facts: Facts, spawn: nodes.NodeNG | None, signals: Signals) -> Iterator[str]:
+    """The functions of a module that set one of the signals.
 
     Stores and calls inside the coroutine's own functions, in initializers and in the function that spawns, before the
     loop runs, are no requests.
@@ -327,8 +332,7 @@ def requested_in(facts: Facts, spawn: nodes.NodeNG | None, signals: Signals) -> 
             continue
         if function is starter and not isinstance(node, nodes.Call):
             continue
-        return name
-    return ""
+        yield name
 
 
 def _setting(facts: Facts, signals: Signals) -> Iterator[tuple[nodes.FunctionDef, nodes.NodeNG]]:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts import frameworks
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_generator
+from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.names import enclosing_class, enclosing_function
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
-_RUNNERS = frozenset({"asyncio.run", "asyncio.Runner.run", "uvloop.run", "anyio.run", "trio.run", "aiorun.run"})
+_RUNNERS = frozenset({"asyncio.run", "asyncio.Runner.run"})
 
 
 class Runners:
@@ -44,7 +46,7 @@ class Runners:
         calls = [call for word, calls in self._facts.tree.calls.items() if "run" in word for call in calls if call.args]
         for call in calls:
             runners = {value.name for value in self._facts.evaluator.of(call.func) if isinstance(value, External)}
-            if runners.isdisjoint(_RUNNERS):
+            if runners.isdisjoint(_RUNNERS | frameworks.names(Does.RUNS)):
                 continue
             main = call.args[0].func if isinstance(call.args[0], nodes.Call) else call.args[0]
             found += self._facts.evaluator.of(main)

@@ -92,10 +92,10 @@ def is_seen(facts: Facts, step: nodes.NodeNG, danger: Danger, loop: nodes.NodeNG
                 if child in parent.body and any(_takes(facts, one, danger, inside) for one in parent.handlers):
                     return True
             case nodes.ExceptHandler():
-                if inside and child in parent.body and any(_is_broad(facts, one) for one in parent.parent.handlers):
+                if inside and child in parent.body and any(is_broad(facts, one) for one in parent.parent.handlers):
                     return True
             case nodes.With() if child in parent.body:
-                if any(_context_takes(facts, context, danger, inside) for context, _ in parent.items):
+                if any(context_takes(facts, context, danger, inside) for context, _ in parent.items):
                     return True
         if parent is loop:
             inside = False
@@ -103,7 +103,8 @@ def is_seen(facts: Facts, step: nodes.NodeNG, danger: Danger, loop: nodes.NodeNG
     return False
 
 
-def _is_broad(facts: Facts, handler: nodes.ExceptHandler) -> bool:
+def is_broad(facts: Facts, handler: nodes.ExceptHandler) -> bool:
+    """Whether a handler takes every error, or may: its types are not all known."""
     names = exceptions(facts, handler.type)
     return names is None or not _BROAD.isdisjoint(names)
 
@@ -114,10 +115,10 @@ def _takes(facts: Facts, handler: nodes.ExceptHandler, danger: Danger, inside: b
         return True
     if not _BROAD.isdisjoint(names):
         return not _passes_on(handler) if inside else _observes(handler)
-    return danger != ANY and all(_may_catch(facts, names, one) for one in danger)
+    return danger != ANY and all(may_catch(facts, names, one) for one in danger)
 
 
-def _may_catch(facts: Facts, caught: Danger, raised: str) -> bool:
+def may_catch(facts: Facts, caught: Danger, raised: str) -> bool:
     """Whether a handler of ``caught`` may take ``raised``: not when all that it derives from is known and unrelated."""
     lineage = {raised} if _builtin(raised) is not None else _lineage(facts, raised)
     if lineage is None or not lineage.isdisjoint(caught):
@@ -194,8 +195,11 @@ def _tells(handler: nodes.ExceptHandler) -> bool:
     return False
 
 
-def _context_takes(facts: Facts, context: nodes.NodeNG, danger: Danger, inside: bool) -> bool:
-    """Whether a context manager sees what its body raises: ``suppress``, or one of the project that catches."""
+def context_takes(facts: Facts, context: nodes.NodeNG, danger: Danger, inside: bool) -> bool:
+    """Whether a context manager sees what its body raises: ``suppress``, or one of the project that catches.
+
+    ``inside``: it stands inside the loop whose end is in question.
+    """
     if not isinstance(context, nodes.Call):
         return any(word in last_word(context).lower() for word in _GUARD_WORDS)
     word = last_word(context.func).lower()
@@ -206,7 +210,7 @@ def _context_takes(facts: Facts, context: nodes.NodeNG, danger: Danger, inside: 
             return True
         if not _BROAD.isdisjoint(names):
             return inside
-        return danger != ANY and all(_may_catch(facts, names, one) for one in danger)
+        return danger != ANY and all(may_catch(facts, names, one) for one in danger)
     if any(guard in word for guard in _GUARD_WORDS):
         return True
     return any(_may_swallow(facts, value) for value in facts.evaluator.of(context.func))
@@ -226,7 +230,7 @@ def _may_swallow(facts: Facts, value: object) -> bool:
 def class_swallows(facts: Facts, node: nodes.NodeNG) -> bool:
     """Whether a context manager of the project catches broadly, or may return true from its exit method."""
     if isinstance(node, nodes.FunctionDef):
-        return any(isinstance(one, nodes.ExceptHandler) and _is_broad(facts, one) for one in walk(node.body))
+        return any(isinstance(one, nodes.ExceptHandler) and is_broad(facts, one) for one in walk(node.body))
     if not isinstance(node, nodes.ClassDef):
         return False
     for home in facts.evaluator.classes.hierarchy(node):
@@ -276,7 +280,7 @@ def _decorator_may_shelter(facts: Facts, decorator: nodes.NodeNG) -> bool:
 
 def catches_broadly(facts: Facts, function: nodes.NodeNG) -> bool:
     """Whether a function of the project, or one nested in it, has a broad handler."""
-    return any(_is_broad(facts, handler) for handler in _handlers(function))
+    return any(is_broad(facts, handler) for handler in _handlers(function))
 
 
 def _handlers(function: nodes.NodeNG) -> Iterator[nodes.ExceptHandler]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.definitions import decorator_names
+from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.raising import step_can_raise
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.targets import ask
@@ -114,7 +115,7 @@ class Shutdown:
 
     def _role(self, function: nodes.FunctionDef) -> Role | None:
         decorators = set(decorator_names(function))
-        if "fixture" in decorators:
+        if "fixture" in decorators or self._is_resumed(function):
             return Role.FIXTURE if _yields(function.body) else None
         if not isinstance(function, nodes.AsyncFunctionDef):
             return None
@@ -136,9 +137,29 @@ class Shutdown:
             for calls in self._facts.tree.calls.values()
             for call in calls
             for keyword in call.keywords
-            if keyword.arg == "lifespan"
+            if keyword.arg in frameworks.names(Does.ENTERS_CONTEXT)
             for value in self._facts.evaluator.of(keyword.value)
             if isinstance(value, Definition)
+        )
+
+    def _is_resumed(self, function: nodes.FunctionDef) -> bool:
+        """Whether a framework goes on with the generator whatever happened, by its decorator or where it is put."""
+        return function in self._resumed or frameworks.decorates(self._facts.evaluator, function, Does.RESUMES)
+
+    @cached_property
+    def _resumed(self) -> frozenset[nodes.NodeNG]:
+        """The functions put into a collection whose generators are resumed: ``app.cleanup_ctx.append(background)``."""
+        words = frameworks.last_words(Does.RESUMES)
+        calls = [call for word in ("append", "extend") for call in self._facts.tree.calls.get(word, ())]
+        given = [
+            argument
+            for call in calls
+            if isinstance(call.func, nodes.Attribute) and last_word(call.func.expr) in words
+            for argument in call.args
+        ]
+        parts = [part for one in given for part in (one.elts if isinstance(one, nodes.List | nodes.Tuple) else [one])]
+        return frozenset(
+            value.node for part in parts for value in self._facts.evaluator.of(part) if isinstance(value, Definition)
         )
 
     def _unguaranteed_in(
@@ -277,6 +298,11 @@ class Shutdown:
     def _spawns(self, start: nodes.NodeNG) -> bool:
         """Whether a start resolves to functions that each spawn a task which outlives the call."""
         assert isinstance(start, nodes.Call)
+        if isinstance(start.func, nodes.Attribute) and any(
+            isinstance(value, Definition) and frameworks.decorates(self._facts.evaluator, value.node, Does.LOOPS)
+            for value in self._facts.evaluator.of(start.func.expr)
+        ):
+            return str(start.func.attrname) == "start"
         values = self._facts.evaluator.of(start.func)
         if UNKNOWN in values:
             values = frozenset(self._made_here(start))

@@ -315,7 +315,7 @@ def _kind_of(use: Use) -> Kind | None:
         case Fate.AWAITED:
             return Kind.AWAIT
         case Fate.RELEASED:
-            method = last_word(use.target) if use.target is not None else "cancel"
+            method = last_word(use.target) if use.target is not None and not use.by_canceller else "cancel"
             return Kind.OBSERVE if method in {"result", "exception"} else Kind.CANCEL
         case Fate.KEPT | Fate.CALLER | Fate.HANDED:
             return Kind.HANDED

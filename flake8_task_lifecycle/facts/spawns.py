@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,14 +12,18 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts import library
+from flake8_task_lifecycle import source
+from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.callbacks import Callbacks
 from flake8_task_lifecycle.facts.coroutines import Coroutines, Kind
 from flake8_task_lifecycle.facts.evaluator import Evaluator
+from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.loops import is_event_loop
+from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
-from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
+from flake8_task_lifecycle.names import dotted, last_word
 from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.tree import Tree
 
 if TYPE_CHECKING:
@@ -82,12 +87,9 @@ _WRAPPERS: dict[Returned | None, tuple[Form | None, bool]] = {
     Returned.TASK: (Form.WRAPPER, False),
     Returned.KEPT_TASK: (Form.WRAPPER, True),
 }
-_SPAWN_WORDS = (
-    *sorted({name.rpartition(".")[2] for name in _SPAWNERS} | library.SCOPED_METHODS),
-    "map",
-    "run",
-    "",
-)
+_SPAWN_WORDS = (*sorted({name.rpartition(".")[2] for name in _SPAWNERS}), "start_soon", "map", "")
+_SCOPED_WORDS = (*sorted(frameworks.last_words(Does.SCOPES) - {"create_task", "start_soon"}), "run")
+_GROUP_NAME = re.compile(r"tg|group|nursery|sched|context|ctx|portal|scope", re.IGNORECASE)
 ReturnedTask = Callable[[nodes.FunctionDef], Returned]
 
 
@@ -102,8 +104,10 @@ class Spawns:
         coroutines: Coroutines,
         options: Options,
         returned_task: ReturnedTask,
+        outline: Outline,
     ) -> None:
         self._tree = tree
+        self._outline = outline
         self._evaluator = evaluator
         self._callbacks = callbacks
         self._coroutines = coroutines
@@ -121,7 +125,8 @@ class Spawns:
 
     def of(self, call: nodes.Call) -> Spawn | None:
         """The spawn that a call is; None when it is none, or not known to be one."""
-        if last_word(call.func) not in self._words:
+        word = last_word(call.func)
+        if word not in self._words or self._is_awaited_at_once(call, word) or self._is_other_start(call, word):
             return None
         if call not in self._by_call:
             self._by_call[call] = None
@@ -136,22 +141,64 @@ class Spawns:
         """
         tree = self._tree
         named = {name.rpartition(".")[2] for name in self._options.spawners | self._options.keeping_spawners}
-        waiting = [*_SPAWN_WORDS, *sorted(named | self._evaluator.elsewhere.world.wrapper_words)]
+        named |= frameworks.last_words(Does.KEEPS)
+        scoped = _SCOPED_WORDS if self._outline.mentions_groups else ()
+        waiting = [*_SPAWN_WORDS, *scoped, *sorted(named | self._foreign_words)]
         words: set[str] = set()
         other_names = defaultdict(list)
         for alias, original in tree.aliases:
             other_names[original].append(alias)
         while waiting:
             word = waiting.pop()
-            if word in words:
-                continue
-            words.add(word)
-            waiting += other_names[word]
-            for call in tree.calls.get(word, ()):
-                function = enclosing_function(call)
-                if function is not None and function in tree.returns:
-                    waiting.append(function.name)
+            if word not in words:
+                words.add(word)
+                waiting += other_names[word]
+                if not waiting:
+                    waiting += self._outline.returning(frozenset(source.SPAWN_WORDS), frozenset(words)) - words
         return frozenset(words)
+
+    @cached_property
+    def _foreign_words(self) -> frozenset[str]:
+        """The names of functions of other modules that may return a task they spawned, by their text alone.
+
+        What implements an abstract method may be one too: asked for the methods whose result a statement drops.
+        """
+        world = self._evaluator.elsewhere.world
+        dropped = {
+            word
+            for word in world.abstract_words
+            for call in self._tree.calls.get(word, ())
+            if isinstance(call.parent, nodes.Expr) or isinstance(call.parent.parent, nodes.Expr)
+        }
+        return world.wrapper_words | {word for word in dropped if world.is_implemented_as_wrapper(word)}
+
+    @cached_property
+    def _coroutine_words(self) -> frozenset[str]:
+        """The names of coroutine functions, of this module and of those it imports: only these may be awaited first."""
+        own = {function.name for function in self._tree.functions if isinstance(function, nodes.AsyncFunctionDef)}
+        return self._evaluator.elsewhere.world.coroutine_words | own | {""}
+
+    def _is_other_start(self, call: nodes.Call, word: str) -> bool:
+        """Whether a ``start`` or ``run`` stands on what is neither named like a group nor known to spawn."""
+        if word not in _SCOPED_WORDS or word in self._named_words or not isinstance(call.func, nodes.Attribute):
+            return False
+        receiver = call.func.expr
+        return not isinstance(receiver, nodes.Call) and _GROUP_NAME.search(last_word(receiver)) is None
+
+    @cached_property
+    def _named_words(self) -> frozenset[str]:
+        """The words that this module, another module or an option gives to what spawns."""
+        named = {name.rpartition(".")[2] for name in self._options.spawners | self._options.keeping_spawners}
+        return self._outline.returning(frozenset(source.SPAWN_WORDS), self._foreign_words) | self._foreign_words | named
+
+    def _is_awaited_at_once(self, call: nodes.Call, word: str) -> bool:
+        """Whether a call of a wrapper is awaited where it stands, so that its task cannot be lost or kept."""
+        return (
+            isinstance(call.parent, nodes.Await)
+            and word not in _SPAWN_WORDS
+            and self._options.codes.isdisjoint({"TLC106", "TLC900"})
+            and word not in self._coroutine_words
+        )
 
     def _classify(self, call: nodes.Call) -> Spawn | None:
         form, keeping = self._form(call.func)
@@ -162,7 +209,7 @@ class Spawns:
     def _form(self, function: nodes.NodeNG) -> tuple[Form | None, bool]:
         """How a call of this function would spawn; keeping: the function holds the task itself."""
         if isinstance(function, nodes.Attribute):
-            if function.attrname in library.SCOPED_METHODS and self._is_scoped(function):
+            if self._is_scoped(function):
                 return Form.SCOPED, True
             if function.attrname == "create_task" and is_event_loop(self._evaluator, function.expr):
                 return Form.TASK, False
@@ -171,6 +218,10 @@ class Spawns:
         option = self._named_in_options(function)
         if option is not None:
             return Form.WRAPPER, option
+        if last_word(function) in frameworks.last_words(Does.KEEPS) and is_named(
+            self._evaluator, function, frameworks.names(Does.KEEPS)
+        ):
+            return Form.WRAPPER, True
         answers = [self._form_of_value(value) for value in self._evaluator.of(function)]
         forms = {form for form, _ in answers if form is not None}
         if not forms or any(form is None for form, _ in answers):
@@ -182,7 +233,7 @@ class Spawns:
         match value:
             case External(name) if name in _SPAWNERS:
                 return _SPAWNERS[name], False
-            case External(name) if name.rpartition(".")[2] in self._evaluator.elsewhere.world.wrapper_words:
+            case External(name) if name.rpartition(".")[2] in self._foreign_words:
                 return _WRAPPERS.get(self._evaluator.elsewhere.ask(name, _returned_elsewhere), (None, False))
             case Partial(function):
                 return self._form_of_value(function)
@@ -195,30 +246,25 @@ class Spawns:
         return None, False
 
     def _is_scoped(self, function: nodes.Attribute) -> bool:
-        if function.attrname == "start_soon":
+        scoped = library.SCOPED | frameworks.names(Does.SCOPES)
+        if f"*.{function.attrname}" in scoped:
             return True
+        if not any(name.endswith(f".{function.attrname}") for name in scoped):
+            return False
         classes = known_names(self._evaluator.of(function.expr), instance=True)
         if classes is None:
             names = known_names(self._evaluator.of(function), instance=False) or frozenset()
             classes = frozenset(name.rpartition(".")[0] for name in names)
-        return bool(classes) and all(function.attrname in library.SCOPED.get(name, ()) for name in classes)
+        return bool(classes) and all(f"{name}.{function.attrname}" in scoped for name in classes)
 
     def _named_in_options(self, function: nodes.NodeNG) -> bool | None:
         """Whether the options call the function a keeping spawner (True) or a spawner (False); None: neither."""
         options = self._options
         if not options.spawners and not options.keeping_spawners:
             return None
-        names = {dotted(function)} if dotted(function) else set()
-        if isinstance(function, nodes.Attribute):
-            names.add(f"*.{function.attrname}")
-        for value in self._evaluator.of(function):
-            if isinstance(value, External):
-                names.add(value.name)
-            if isinstance(value, Definition) and isinstance(value.node, nodes.FunctionDef):
-                names.add(f"{self._tree.module.name}.{value.node.name}")
-        if names & options.keeping_spawners:
+        if is_named(self._evaluator, function, options.keeping_spawners):
             return True
-        return False if names & options.spawners else None
+        return False if is_named(self._evaluator, function, options.spawners) else None
 
     def _spawn(self, call: nodes.Call, form: Form, keeping: bool) -> Spawn | None:
         value: nodes.NodeNG = call

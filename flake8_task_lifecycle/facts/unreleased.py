@@ -12,7 +12,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.definitions import decorator_names
 from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows, removes_another
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
-from flake8_task_lifecycle.facts.repeats import is_test_file, runs_again
+from flake8_task_lifecycle.facts.repeats import calls_of, is_test_file, runs_again
 from flake8_task_lifecycle.facts.requests import requested_in, signals_of
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
@@ -21,7 +21,7 @@ from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import Definition
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Evidence, Span
-from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -63,17 +63,66 @@ class Held:
         """The slots whose task nothing can end, each at its first such store."""
         told: set[Place] = set()
         for spawn in self._facts.spawns.all():
-            places = self._held_only(spawn)
+            places = self.held_only(spawn)
             if not places or told.intersection(places):
                 continue
             lived = long_lived_spawn(self._facts, spawn)
             stopper = ""
             if lived.is_no:
-                stopper = self._forgetful_stopper(spawn, places)
+                stopper = self._forgetful_stopper(spawn, self._facts.slots.places(spawn))
             if not (lived.is_yes or stopper) or self._can_end(spawn, places):
                 continue
             told.update(places)
             yield self._held(spawn, places[0], lived.evidence, stopper)
+
+    def undrained(self) -> Iterator[HeldTask]:
+        """The slots whose one-shot tasks nothing waits for or cancels, each at its first such store."""
+        told: set[Place] = set()
+        for spawn in self._facts.spawns.all():
+            places = self.held_only(spawn, frozenset({Fate.CALLER}))
+            if not places or told.intersection(places) or not self._is_one_shot(spawn, places):
+                continue
+            if self._forgetful_stopper(spawn, places) or self._can_end(spawn, places) or self._callers_may_end(spawn):
+                continue
+            told.update(places)
+            yield self._held(spawn, places[0], ())
+
+    def _is_one_shot(self, spawn: Spawn, places: tuple[Place, ...]) -> bool:
+        """Whether a task comes to an end of its own after some wait; one that leaves its collection when done does."""
+        answers = coroutine_answers(self._facts, spawn, _waits_and_is_no_shutdown)
+        if answers:
+            return all(answers) and long_lived_spawn(self._facts, spawn).is_no
+        return spawn.coroutine is not None and all(
+            place.is_collection and self._leaves_when_done(spawn, place) for place in places
+        )
+
+    def _leaves_when_done(self, spawn: Spawn, place: Place) -> bool:
+        """``task.add_done_callback(tasks.discard)`` in the function that spawns."""
+        function = enclosing_function(spawn.node)
+        return any(
+            enclosing_function(call) is function
+            and any(
+                isinstance(one, nodes.Attribute)
+                and one.attrname in {"discard", "remove"}
+                and dotted(one.expr) == place.name
+                for one in call.args
+            )
+            for call in self._facts.tree.calls.get("add_done_callback", ())
+        )
+
+    def _callers_may_end(self, spawn: Spawn) -> bool:
+        """Whether a task that is returned as well may be released by a caller: some call of the project uses it."""
+        uses = self._facts.owners.of(spawn.value).uses
+        function = enclosing_function(spawn.node)
+        if function is None or all(use.fate is not Fate.CALLER for use in uses):
+            return False
+        calls = calls_of(self._facts, function)
+        if calls is None or calls[1] or not calls[0]:
+            return True
+        made = [call.node.parent for call in calls[0]]
+        if isinstance(function, nodes.AsyncFunctionDef):
+            made = [one.parent for one in made if isinstance(one, nodes.Await)]
+        return not made or not all(isinstance(one, nodes.Expr) for one in made)
 
     def overwritten(self) -> Iterator[HeldTask]:
         """The stores of a long-lived task over one that may still run."""
@@ -141,15 +190,20 @@ class Held:
     def _is_notebook_global(self, place: Place) -> bool:
         return place.is_global and self._facts.source.name.endswith(".ipynb")
 
-    def _held_only(self, spawn: Spawn) -> tuple[Place, ...]:
-        """The slots of a spawn's task, when slots are all that has it; a slot that cannot be told gives none."""
+    def held_only(self, spawn: Spawn, apart: frozenset[Fate] = frozenset()) -> tuple[Place, ...]:
+        """The slots of a spawn's task, when slots are all that has it; a slot that cannot be told gives none.
+
+        ``apart``: fates that do not count against it.
+        """
         if spawn.scoped or spawn.form is Form.CALLBACK:
             return ()
         uses = self._facts.owners.of(spawn.value).uses
-        if any(use.fate in {Fate.AWAITED, Fate.CALLER, Fate.HANDED} for use in uses):
+        if any(use.fate in {Fate.AWAITED, Fate.CALLER, Fate.HANDED} - apart for use in uses):
             return ()
         if any(
-            use.fate is Fate.RELEASED and last_word(use.target) == "cancel" for use in uses if use.target is not None
+            use.by_canceller or (use.fate is Fate.RELEASED and last_word(use.target) == "cancel")
+            for use in uses
+            if use.target is not None
         ):
             return ()
         kept = [use for use in uses if use.fate is Fate.KEPT]
@@ -192,7 +246,15 @@ class Held:
             others = facts.world.mentioning(word)
             if others is None or any(requested_in(other, None, signals) for other in others):
                 return True
-        sweepers = facts.world.mentioning("all_tasks")
+        return self.swept_elsewhere()
+
+    def swept(self) -> bool:
+        """Whether the project goes over whatever tasks there are, or that cannot be told."""
+        return _sweeps(self._facts) or self.swept_elsewhere()
+
+    def swept_elsewhere(self) -> bool:
+        """Whether another module does, or that cannot be told."""
+        sweepers = self._facts.world.mentioning("all_tasks")
         return sweepers is None or any(_sweeps(other) for other in sweepers if not is_test_file(other.source.name))
 
     def _forgetful_stopper(self, spawn: Spawn, places: tuple[Place, ...]) -> str:

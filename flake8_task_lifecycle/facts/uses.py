@@ -14,6 +14,7 @@ from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.callbacks import Callbacks
 from flake8_task_lifecycle.facts.definitions import is_record
 from flake8_task_lifecycle.facts.evaluator import Evaluator
+from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.names import Names, dotted, last_word
 
@@ -47,8 +48,14 @@ class Use:
     names: frozenset[str] = frozenset()
     target: nodes.NodeNG | None = field(default=None, compare=False)
 
+    @property
+    def by_canceller(self) -> bool:
+        """Whether a function that the options call a canceller releases the value."""
+        return self.fate is Fate.RELEASED and self.holder == _CANCELLER
+
 
 FORGOTTEN = Use(Fate.FORGOTTEN)
+_CANCELLER = "callee:canceller"
 ParameterUse = Callable[[nodes.Call, nodes.NodeNG], Use | None]
 _STRENGTH = [Fate.FORGOTTEN, Fate.BOUND, Fate.CALLER, Fate.HANDED, Fate.KEPT, Fate.RELEASED, Fate.AWAITED]
 
@@ -70,9 +77,21 @@ _ONLY_LOOK = (
 
 
 class Uses:
-    """The uses of values in one module. ``parameter_use`` tells what a project function does with an argument."""
+    """The uses of values in one module.
 
-    def __init__(self, names: Names, evaluator: Evaluator, callbacks: Callbacks, parameter_use: ParameterUse) -> None:
+    ``parameter_use`` tells what a project function does with an argument; ``cancellers`` are the names of functions
+    that release the tasks they are given.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        evaluator: Evaluator,
+        callbacks: Callbacks,
+        parameter_use: ParameterUse,
+        cancellers: AbstractSet[str] = frozenset(),
+    ) -> None:
+        self._cancellers = cancellers
         self._names = names
         self._evaluator = evaluator
         self._callbacks = callbacks
@@ -214,6 +233,8 @@ class Uses:
     def _passes_through(self, call: nodes.Call, argument: nodes.NodeNG) -> bool:
         values = self._evaluator.of(call.func)
         names = known_names(values, instance=False)
+        if is_named(self._evaluator, call.func, self._cancellers):
+            return False
         if names is not None and names <= library.TRANSPARENT:
             return True
         if all(self._makes_record(value) for value in values):
@@ -261,6 +282,8 @@ class Uses:
 
     def _argument(self, call: nodes.Call, argument: nodes.NodeNG) -> Use:
         function = call.func
+        if is_named(self._evaluator, function, self._cancellers):
+            return Use(Fate.RELEASED, _CANCELLER, target=function)
         names = known_names(self._evaluator.of(function), instance=False)
         if names is not None and self._forgets(names, call, argument):
             return FORGOTTEN

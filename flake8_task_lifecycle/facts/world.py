@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -62,7 +63,7 @@ class World:
         if text is None or len(self._facts) > MAX_BUILDS or self._built_bytes + len(text) > MAX_BUILT_BYTES:
             return None
         self._built_bytes += len(text)
-        return self._make_facts(self, module, Source(text.splitlines(keepends=True), str(module.path)))
+        return self._make_facts(self, module, Source(re.findall(r"[^\n]*\n|[^\n]+", text), str(module.path)))
 
     def ask(self, name: str, question: Question[_Answer]) -> _Answer | None:
         """The answer of the module that defines ``name`` (a function, method or class of the project).
@@ -140,13 +141,31 @@ class World:
 
     @cached_property
     def wrapper_words(self) -> frozenset[str]:
-        """The names of functions in imported modules that may return a task they spawned, by their text alone.
-
-        What implements an abstract method may be one too.
-        """
+        """The names of functions in imported modules that may return a task they spawned, by their text alone."""
         if self._project is None:
             return frozenset()
-        return self._project.wrapper_words(self.outline) | self._project.abstract_words(self.outline)
+        return self._project.wrapper_words(self.outline)
+
+    @cached_property
+    def abstract_words(self) -> frozenset[str]:
+        """The names of abstract methods in imported modules, by their text alone."""
+        return self._project.abstract_words(self.outline) if self._project is not None else frozenset()
+
+    def is_implemented_as_wrapper(self, word: str) -> bool:
+        """Whether a function of that name anywhere in the project may return a task it spawned, by text alone."""
+        return self._project is not None and self._project.has_wrapper(word)
+
+    @cached_property
+    def hides_errors(self) -> bool:
+        """Whether a context manager that hides exceptions may be defined here or near, by text alone."""
+        if self._project is None:
+            return self.outline.hides_errors
+        return self._project.hides_errors(self.outline)
+
+    @cached_property
+    def coroutine_words(self) -> frozenset[str]:
+        """The names of coroutine functions in imported modules, by their text alone."""
+        return self._project.coroutine_words(self.outline) if self._project is not None else frozenset()
 
     def mentioning(self, *words: str) -> Iterator[Facts] | None:
         """The facts of the project's other modules whose text holds all of these words.

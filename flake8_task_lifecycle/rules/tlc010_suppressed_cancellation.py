@@ -3,7 +3,7 @@
 ## What it does
 Finds `with contextlib.suppress(asyncio.CancelledError)` and `suppress(BaseException)` around something that waits,
 and the same through a class of the project whose `__exit__` or `__aexit__` always returns true. It passes where
-[swallowed-cancellation](tlc003.md) would: around a wait for a task that the same code cancelled, or at the end of a
+[swallowed-cancellation](TLC003.md) would: around a wait for a task that the same code cancelled, or at the end of a
 task's outermost coroutine.
 
 ## Why it is bad
