@@ -213,7 +213,8 @@ def _ends_when_it_succeeds(facts: Facts, function: nodes.FunctionDef, loop: Loop
         index = waiting.pop()
         if index in headers:
             return False
-        if index in seen:
+        statement = graph.steps[index].statement
+        if index in seen or statement is None or not loop.parent_of(statement):
             continue
         seen.add(index)
         for target, label in graph.steps[index].edges:
