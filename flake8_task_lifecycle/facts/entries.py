@@ -42,7 +42,8 @@ _RUNNERS = frozenset(
     | {"asyncio.run_coroutine_threadsafe", "asyncio.Task"}
 )
 _STARTING_WORDS = re.compile(
-    r"create_task|ensure_future|start_soon|spawn|background|run_until_complete|run_coroutine|start_server|^start$|^gather$"
+    r"create_task|ensure_future|start_soon|spawn|background|run_until_complete|run_coroutine"
+    r"|start_server|^start$|^gather$"
 )
 _HOLDERS = (
     *(nodes.List, nodes.Tuple, nodes.Set, nodes.Dict, nodes.Starred, nodes.Keyword, nodes.ListComp, nodes.SetComp),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _STARTS = re.compile(
-    r"_*(?:a|async_)?(?:(?:start|connect|open|setup|set_up|init|initiali[sz]e|launch|begin|serve|listen|boot|bootstrap|enter"
-    r"|prepare|configure|startup|restart|reload)(?:_\w+)?|run|main|on_start|on_startup|on_connect)\Z"
+    r"_*(?:a|async_)?(?:(?:start|connect|open|setup|set_up|init|initiali[sz]e|launch|begin|serve|listen|boot|bootstrap"
+    r"|enter|prepare|configure|startup|restart|reload)(?:_\w+)?|run|main|on_start|on_startup|on_connect)\Z"
 )
 _TAKEN_OUT = frozenset({Kind.REMOVE, Kind.CLEAR, Kind.HANDED})
 _FIXTURES = frozenset({"fixture", "asynccontextmanager", "contextmanager"})

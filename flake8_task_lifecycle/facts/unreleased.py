@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _ENDING = frozenset({Kind.CANCEL, Kind.AWAIT, Kind.REQUEST, Kind.HANDED})
 _STOPS = re.compile(
-    r"_*(?:(?:async_)?(?:stop|close|aclose|disconnect|shutdown|cleanup|teardown|terminate|dispose|finish|destroy|cancel)"
-    r"(?:_\w+)?|__aexit__|__exit__|connection_lost|unload|on_close|on_shutdown|release)\Z"
+    r"_*(?:(?:async_)?(?:stop|close|aclose|disconnect|shutdown|cleanup|teardown|terminate|dispose|finish|destroy"
+    r"|cancel)(?:_\w+)?|__aexit__|__exit__|connection_lost|unload|on_close|on_shutdown|release)\Z"
 )
 
 
