@@ -102,6 +102,7 @@ class _Store:
 
     def _drop(self, path: Path) -> None:
         self._outlines.pop(path, None)
+        self._checked.pop(path, None)
         known = self._texts.pop(path, None)
         if known is not None:
             self._text_bytes -= len(known[1])

@@ -29,6 +29,7 @@ from flake8_task_lifecycle.facts.values import (
     Definition,
     External,
     Instance,
+    Ordered,
     Other,
     Partial,
     Value,
@@ -78,7 +79,7 @@ class Evaluator:
         cuts = self._cuts
         self._pending.add(expression)
         try:
-            values = frozenset(self._evaluate(expression)) or UNKNOWN_ONLY
+            values = Ordered(tuple(self._evaluate(expression))) or UNKNOWN_ONLY
         finally:
             self._pending.discard(expression)
         if cuts == self._cuts or not self._pending:
@@ -96,7 +97,7 @@ class Evaluator:
             case nodes.Await() | nodes.NamedExpr():
                 return self.of(expression.value)
             case nodes.IfExp():
-                return self.of(expression.body) | self.of(expression.orelse)
+                return each((expression.body, expression.orelse), self.of)
             case nodes.BoolOp():
                 return each(expression.values, self.of)
             case nodes.Const():
@@ -163,11 +164,11 @@ class Evaluator:
         """What a dotted name inside this module stands for: a module-level name, then its attributes."""
         module = self._tree.module
         bound = [node for node in module.locals.get(path[0], ()) if node.lineno is not None]
-        values: Values = frozenset(each(bound, lambda node: self._bound(node, path[0])))
+        values: Values = Ordered(tuple(each(bound, lambda node: self._bound(node, path[0]))))
         if not bound:
             values = self._star_exported(path[0])
         for attribute in path[1:]:
-            values = frozenset(found for base in values for found in self.member(base, attribute))
+            values = Ordered([found for base in values for found in self.member(base, attribute)])
         return values
 
     def _star_exported(self, name: str) -> Values:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.branches import State, settled_tests
+from flake8_task_lifecycle.facts.branches import settled_tests
 from flake8_task_lifecycle.facts.definitions import is_generator
-from flake8_task_lifecycle.facts.owners import enters, names_of, possible
+from flake8_task_lifecycle.facts.owners import enters, names_of, ways_on
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.thrown import Thrown, Throws, Way
 from flake8_task_lifecycle.facts.uses import Fate
@@ -172,14 +172,7 @@ class _Trip:
             raise FlowTooLarge
 
     def _onward(self, index: int, held: Names, *, entered: bool) -> Iterator[int]:
-        step = self._graph.steps[index]
-        outcome = possible(step, held, self._settled)
-        runs_first = entered and isinstance(step.statement, nodes.For | nodes.While)
-        for target, label in step.edges:
-            if label is Label.RAISE or (runs_first and label is Label.FALSE):
-                continue
-            if outcome is None or label is Label.NEXT or outcome.get(label is Label.TRUE) is State.LIVE:
-                yield target
+        return ways_on(self._graph.steps[index], held, self._settled, entered=entered)
 
     def _after(self, index: int, held: Names) -> Names | None:
         """The names that hold the task after a step, none when it lost its last one; None when somebody has it."""

@@ -155,15 +155,7 @@ class Owners:
         return now
 
     def _ways_on(self, walk_state: _Walk, index: int, held: frozenset[str], *, entered: bool) -> Iterator[int]:
-        """The steps that a still unfinished task can reach. A loop entered from above is taken to run at all."""
-        step = walk_state.graph.steps[index]
-        outcome = possible(step, held, walk_state.settled)
-        runs_first = entered and isinstance(step.statement, nodes.For | nodes.While)
-        for target, label in step.edges:
-            if label is Label.RAISE or (runs_first and label is Label.FALSE):
-                continue
-            if outcome is None or label is Label.NEXT or outcome.get(label is Label.TRUE) is State.LIVE:
-                yield target
+        return ways_on(walk_state.graph.steps[index], held, walk_state.settled, entered=entered)
 
     def _held_by_elements(self, step: Step, bound: frozenset[str]) -> bool:
         """Whether the body of a loop over the tasks holds the element it is given."""
@@ -214,6 +206,17 @@ def names_of(step: Step) -> tuple[list[nodes.Name], set[str]]:
         ):
             stores.add(node.name)
     return loads, stores
+
+
+def ways_on(step: Step, held: frozenset[str], settled: dict[str, bool], *, entered: bool) -> Iterator[int]:
+    """The steps that a still unfinished task can reach. A loop entered from above is taken to run at all."""
+    outcome = possible(step, held, settled)
+    runs_first = entered and isinstance(step.statement, nodes.For | nodes.While)
+    for target, label in step.edges:
+        if label is Label.RAISE or (runs_first and label is Label.FALSE):
+            continue
+        if outcome is None or label is Label.NEXT or outcome.get(label is Label.TRUE) is State.LIVE:
+            yield target
 
 
 def possible(step: Step, held: frozenset[str], settled: dict[str, bool]) -> Outcomes | None:

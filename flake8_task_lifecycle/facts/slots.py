@@ -83,10 +83,6 @@ class Slot:
     place: Place
     events: tuple[SlotEvent, ...]
 
-    def of_kind(self, *kinds: Kind) -> tuple[SlotEvent, ...]:
-        """The events of these kinds."""
-        return tuple(event for event in self.events if event.kind in kinds)
-
 
 class Slots:
     """The slots of one module."""

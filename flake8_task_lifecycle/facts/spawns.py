@@ -118,7 +118,7 @@ class Spawns:
     def all(self) -> list[Spawn]:
         """Every spawn of the module in source order, callbacks that are spawns themselves included."""
         words = self._words
-        calls = [call for word in words for call in self._tree.calls.get(word, ())]
+        calls = [call for word in sorted(words) for call in self._tree.calls.get(word, ())]
         found = [spawn for call in calls if (spawn := self.of(call)) is not None]
         found += self._from_callbacks()
         return sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))

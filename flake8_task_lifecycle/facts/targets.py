@@ -33,12 +33,6 @@ def spawned_functions(facts: Facts, spawn: Spawn) -> tuple[Target, ...]:
     return ()
 
 
-def spawned_function(facts: Facts, spawn: Spawn) -> Target | None:
-    """The one function whose coroutine a spawn starts; None when it is not resolved, or there are several."""
-    found = spawned_functions(facts, spawn)
-    return found[0] if len(found) == 1 else None
-
-
 def coroutine_answers(
     facts: Facts, spawn: Spawn, question: Callable[[Facts, nodes.FunctionDef], _Plain]
 ) -> tuple[_Plain, ...]:
@@ -50,14 +44,6 @@ def coroutine_answers(
             return ()
         answers.append(answer)
     return tuple(answers)
-
-
-def coroutine_answer(
-    facts: Facts, spawn: Spawn, question: Callable[[Facts, nodes.FunctionDef], _Plain]
-) -> _Plain | None:
-    """The one answer for what a spawn starts; None when it is unresolved or its functions differ."""
-    answers = coroutine_answers(facts, spawn, question)
-    return answers[0] if answers and all(answer == answers[0] for answer in answers) else None
 
 
 def ask(facts: Facts, target: Value, question: Callable[[Facts, nodes.FunctionDef], _Plain]) -> _Plain | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from astroid import nodes
 
@@ -58,6 +58,21 @@ NONE = Other("None")
 LITERAL = Other("literal")
 Values = frozenset[Value]
 UNKNOWN_ONLY: Values = frozenset({UNKNOWN})
+
+
+class Ordered(frozenset[Value]):
+    """Values that are gone through in the order in which the source gives them, the same in every process."""
+
+    def __init__(self, values: Iterable[Value]) -> None:
+        self._order = tuple(dict.fromkeys(values))
+
+    def __new__(cls, values: Iterable[Value]) -> Self:
+        """The values of an iterable that can be gone through twice."""
+        return super().__new__(cls, values)
+
+    def __iter__(self) -> Iterator[Value]:
+        """Each value once, first come first."""
+        return iter(self._order)
 
 
 def known_names(values: Values, *, instance: bool) -> AbstractSet[str] | None:

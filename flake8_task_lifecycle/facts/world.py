@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Partial, Value, Values
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Ordered, Partial, Value, Values
 from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.project import MAX_BUILDS, MAX_BUILT_BYTES, STORE, ModuleFile, Project, project_of
 from flake8_task_lifecycle.source import Source
@@ -69,19 +69,22 @@ class World:
         """The answer of the module that defines ``name`` (a function, method or class of the project).
 
         The question is put to that module's own facts, with the definition's node. Its answer must be plain data:
-        nodes do not leave their module. None when the name is not one of the project's, or cannot be read.
+        nodes do not leave their module. None when the name is not one of the project's, or cannot be read, or has
+        several definitions of which the answers differ.
         """
-        for facts, value in self._homes(name):
-            if isinstance(value, Definition) and not isinstance(value.node, nodes.Lambda):
-                return question(facts, value.node)
-        return None
+        answers = [
+            question(facts, value.node)
+            for facts, value in self._homes(name)
+            if isinstance(value, Definition) and not isinstance(value.node, nodes.Lambda)
+        ]
+        return answers[0] if answers and all(answer == answers[0] for answer in answers) else None
 
     def values(self, asker: Facts, name: str) -> Values | None:
         """What a qualified name of the project stands for, as ``asker`` sees it; None for names of elsewhere."""
         if self._is_defined_as_written(asker, name):
             return frozenset({External(name)})
         found = [self._exported(asker, facts, value) for facts, value in self._homes(name)]
-        return frozenset(found) if found else None
+        return Ordered(found) if found else None
 
     def _is_defined_as_written(self, asker: Facts, name: str) -> bool:
         """Whether another module defines the name at its top level: then nothing has to be built to follow it."""
@@ -107,7 +110,7 @@ class World:
 
     def export(self, asker: Facts, home: Facts, values: Values) -> Values:
         """Values found in one module, as another sees them."""
-        return frozenset(self._exported(asker, home, value) for value in values)
+        return Ordered([self._exported(asker, home, value) for value in values])
 
     def _homes(self, name: str) -> Iterator[tuple[Facts, Value]]:
         """The modules that define a name, with what it stands for there; re-exports are followed."""
