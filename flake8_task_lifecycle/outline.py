@@ -16,6 +16,16 @@ _DEFINITION = re.compile(r"^[ \t]*(async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _TOP_LEVEL = re.compile(r"^(?:async[ \t]+def|def|(class))[ \t]+(\w+)", re.MULTILINE)
 _ABSTRACT = re.compile(r"abstractmethod\s+(?:async\s+)?def\s+(\w+)")
 _LINE = r"[^\n]*(?:[(\[{,]\n[^\n]*){0,4}"  # a line, and those that an open bracket or a comma draws in
+_BASES = re.compile(r"^[ \t]*class[ \t]+(\w+)(?:\[[^\n]*?\])?[ \t]*\(([^)]*)", re.MULTILINE)
+_BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
+_USED = re.compile(r"\s*[(,)\]}]")
+_CLASS_WORD = re.compile(r"class[ \t]+(\w+)")  # patterns that begin with a word are searched for fastest
+_DEF_WORD = re.compile(r"def[ \t]+(\w+)")
+_NEXT_DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]", re.MULTILINE)
+_PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
+_CLASS_AT = re.compile(
+    r"[ \t]*(?::[ \t]*[\"']?(?:(?:\w+\.)?Optional\[[\"']?)?|=[ \t]*(?:await[ \t]+)?)((?:\w+\.)*[A-Z]\w*)"
+)
 _RETURNED_CALL = re.compile(rf"\breturn\b({_LINE})")
 _RETURNED_NAME = re.compile(r"\breturn[ \t]+(\w+)[ \t]*(?:#.*)?$", re.MULTILINE)
 _FILLED = re.compile(
@@ -47,31 +57,78 @@ class Outline:
         self._text = text
 
     @cached_property
-    def imports(self) -> tuple[str, ...]:
-        """The names that the module imports, as written: ``a.b``, or ``.a`` and ``.a.name`` for relative ones."""
-        found: dict[str, None] = {}
+    def bindings(self) -> dict[str, tuple[str, str]]:
+        """What each imported name stands for: the module as written, and the name there; "" for the module itself."""
+        found: dict[str, tuple[str, str]] = {}
         for match in _IMPORT.finditer(self._text):
-            if match["modules"] is not None:
-                found |= dict.fromkeys(part.split(" as ")[0].strip() for part in match["modules"].split(","))
-                continue
             home = match["home"]
-            found[home] = None
-            for part in match["names"].strip("()").split(","):
-                name = part.split("#")[0].split(" as ")[0].strip()
-                if name.isidentifier():
-                    found[f"{home}{'' if home.endswith('.') else '.'}{name}"] = None
-        return tuple(found)
-
-    @cached_property
-    def imported_names(self) -> frozenset[str]:
-        """The names that the module's imports bind, aliases included."""
-        found = set()
-        for match in _IMPORT.finditer(self._text):
             for part in (match["modules"] or match["names"] or "").strip("()").split(","):
                 words = part.split("#")[0].split()
-                if words:
-                    found.add(words[-1].partition(".")[0] if len(words) == 1 else words[-1])
-        return frozenset(found)
+                if not words or not words[0].replace(".", "").isidentifier():
+                    continue
+                if home is not None:
+                    found[words[-1]] = (home, words[0])
+                elif len(words) == 1:
+                    root = words[0].partition(".")[0]
+                    found[root] = (root, "")
+                else:
+                    found[words[-1]] = (words[0], "")
+        return found
+
+    @cached_property
+    def stars(self) -> tuple[str, ...]:
+        """The modules, as written, from which everything is imported."""
+        return tuple(match["home"] for match in _IMPORT.finditer(self._text) if (match["names"] or "").strip() == "*")
+
+    @cached_property
+    def bases(self) -> dict[str, tuple[str, ...]]:
+        """The base classes of every class, as written."""
+        return {match[1]: tuple(_BASE.findall(match[2])) for match in _BASES.finditer(self._text)}
+
+    @cached_property
+    def classes(self) -> frozenset[str]:
+        """The names of the classes that are defined here, at any depth."""
+        return frozenset(_CLASS_WORD.findall(self._text))
+
+    @cached_property
+    def _kinds(self) -> dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for match in _DEF_WORD.finditer(self._text):
+            start = match.start()
+            kind = "async" if self._text[max(start - 6, 0) : start].rstrip().endswith("async") else "plain"
+            found[match[1]] = found.get(match[1], frozenset()) | {kind}
+        return found
+
+    def kinds(self, name: str) -> frozenset[str]:
+        """How functions of that name are defined here: ``"async"``, ``"plain"``, both, or not at all."""
+        return self._kinds.get(name, frozenset())
+
+    def is_abstract(self, name: str) -> bool:
+        """Whether a function of that name is marked abstract."""
+        return name in self._kinds and name in self.abstract
+
+    def classes_of(self, name: str) -> tuple[str, ...]:
+        """The classes, as written, that a name or attribute is annotated with or made from."""
+        found = (_CLASS_AT.match(self._text, end) for _, end in self._places(name))
+        return tuple(dict.fromkeys(match[1] for match in found if match is not None))
+
+    def promised_by(self, function: str) -> tuple[str, ...]:
+        """The classes, as written, that functions of that name are annotated to return."""
+        found = (_PROMISE.match(self._text, end) for _, end in self._places(f"def {function}"))
+        return tuple(dict.fromkeys(match[1] for match in found if match is not None))
+
+    def returned_by(self, function: str) -> frozenset[tuple[str, str]]:
+        """The calls whose value functions of that name may return, as ``returned_calls`` gives them."""
+        found: frozenset[tuple[str, str]] = frozenset()
+        for _, start in self._places(f"def {function}"):
+            after = _NEXT_DEFINITION.search(self._text, start)
+            body = self._text[start : after.start() if after is not None else len(self._text)]
+            found |= _returned_words(body)
+        return found
+
+    def _places(self, words: str) -> Iterator[tuple[int, int]]:
+        """Where some words stand by themselves, as start and end."""
+        return _places(self._text, words)
 
     @cached_property
     def hides_errors(self) -> bool:
@@ -89,16 +146,6 @@ class Outline:
     def top_level(self) -> dict[str, str]:
         """The functions and classes defined at module level: ``"class"`` or ``"function"`` by name."""
         return {match[2]: "class" if match[1] else "function" for match in _TOP_LEVEL.finditer(self._text)}
-
-    @cached_property
-    def coroutine_functions(self) -> frozenset[str]:
-        """The names defined with ``async def`` anywhere in the module."""
-        return frozenset(match[2] for match in _DEFINITION.finditer(self._text) if match[1])
-
-    @cached_property
-    def plain_functions(self) -> frozenset[str]:
-        """The names defined with a plain ``def`` anywhere in the module."""
-        return frozenset(match[2] for match in _DEFINITION.finditer(self._text) if not match[1])
 
     @cached_property
     def abstract(self) -> frozenset[str]:
@@ -133,7 +180,7 @@ class Outline:
         """
         if not any(word in self._text for word in spawners | wrappers):
             return frozenset()
-        receivers = _OWN_RECEIVERS | {f"{name}." for name in self.imported_names}
+        receivers = _OWN_RECEIVERS | {f"{name}." for name in self.bindings}
         found: set[str] = set()
         while True:
             inner = wrappers | found
@@ -145,6 +192,32 @@ class Outline:
             if grown <= found:
                 return frozenset(found)
             found |= grown
+
+
+def _places(text: str, words: str) -> Iterator[tuple[int, int]]:
+    """Where some words stand in a text, as start and end, and are no part of a longer name."""
+    open_start, open_end = _is_of_name(words[:1]), _is_of_name(words[-1:])
+    at = text.find(words)
+    while at >= 0:
+        end = at + len(words)
+        if not (open_end and _is_of_name(text[end : end + 1])) and not (open_start and _is_of_name(text[at - 1 : at])):
+            yield at, end
+        at = text.find(words, end)
+
+
+def _is_of_name(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def stands_in(text: str, words: str, *, used: bool = False) -> bool:
+    """Whether some words stand in a text by themselves.
+
+    With ``used``: where the name that they end in is called, or ends an argument, and is not being defined.
+    """
+    return any(
+        not used or (_USED.match(text, end) is not None and not text.endswith(("def ", "class "), 0, at))
+        for at, end in _places(text, words)
+    )
 
 
 def _returned_words(body: str) -> frozenset[tuple[str, str]]:

@@ -113,7 +113,7 @@ class Plugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type[Plugin]]]:
         """Findings of the file as (line, column, "CODE message", type)."""
-        if not prefilter.concerns("".join(self.lines), self.filename, self.options):
+        if not prefilter.concerns(self.tree, "".join(self.lines), self.filename, self.options):
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -35,7 +35,6 @@ _LIBRARY = frozenset(
     {"asyncio", "contextlib", "functools", "typing", "builtins", "weakref", "logging", "signal", "atexit"}
     | {"contextvars", "collections", "concurrent", "trio", "anyio", "aiojobs", "uvloop", "copy", "itertools"}
 )
-_WRAPPER_HOPS = 3
 _SPAWNERS = frozenset(source.SPAWN_WORDS)
 _KEPT_LAYOUTS = 4_000
 
@@ -170,8 +169,6 @@ class _Layout:
     marked: Path | None
     roots: tuple[Path, ...]
     found: dict[str, ModuleFile | None]
-    wrappers: dict[tuple[str, int], frozenset[str]]
-    imports: dict[str, list[ModuleFile]]
 
 
 _layouts: dict[Path, tuple[int, _Layout]] = {}
@@ -190,10 +187,10 @@ def _layout(folder: Path) -> _Layout:
     )
     near = [] if marked is None else [marked / "src", marked]
     roots = tuple(dict.fromkeys([parent, *near] if parts else [*near, parent]))
-    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, {}, {}, {})
+    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, {})
     for run, other in _layouts.values():
         if run == source.run_number() and (other.roots, other.parts[:1]) == (roots, layout.parts[:1]):
-            layout.found, layout.wrappers, layout.imports = other.found, other.wrappers, other.imports
+            layout.found = other.found
             break
     if len(_layouts) > _KEPT_LAYOUTS:
         _layouts.clear()
@@ -228,6 +225,15 @@ class Project:
         if name not in found:
             found[name] = self._find(name)
         return found[name]
+
+    def split(self, name: str) -> tuple[ModuleFile | None, list[str]]:
+        """The longest module of the project that a qualified name begins with, and the names inside it."""
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            module = self.find(".".join(parts[:length]))
+            if module is not None:
+                return module, parts[length:]
+        return None, []
 
     def _find(self, name: str) -> ModuleFile | None:
         parent, _, last = name.rpartition(".")
@@ -287,48 +293,6 @@ class Project:
             if text is not None:
                 yield path, text
 
-    def imports(self, outline: Outline, package: str) -> list[ModuleFile]:
-        """The project's modules that a module imports, in order, each once."""
-        names = (absolute(written, package) for written in outline.imports)
-        found = {module.name: module for name in names if name and (module := self.find(name)) is not None}
-        return list(found.values())
-
-    def _imports_of(self, module: ModuleFile) -> list[ModuleFile]:
-        known = self._layout.imports
-        if module.name not in known:
-            there = STORE.outline(module.path)
-            known[module.name] = self.imports(there, module.package) if there is not None else []
-        return known[module.name]
-
-    def _near(self, outline: Outline) -> tuple[list[ModuleFile], list[ModuleFile]]:
-        """The project's modules that a module imports, and those that these import in turn."""
-        own = self.module
-        near = [module for module in self.imports(outline, own.package) if module.path != own.path][:MAX_BUILDS]
-        beyond = {other.name: other for module in near for other in self._imports_of(module)}
-        return near, [other for other in beyond.values() if other.path != own.path][:MAX_BUILDS]
-
-    def wrapper_words(self, outline: Outline) -> frozenset[str]:
-        """The names of functions, in the modules that a module imports and in their imports, that may spawn.
-
-        They return what a spawn word made, by their text alone, through calls of one another.
-        """
-        near, beyond = self._near(outline)
-        words = [self._wrappers(module, _WRAPPER_HOPS) for module in near]
-        words += [self._wrappers(module, _WRAPPER_HOPS - 1) for module in beyond]
-        return frozenset().union(*words)
-
-    def _wrappers(self, module: ModuleFile, hops: int) -> frozenset[str]:
-        known = self._layout.wrappers
-        key = (module.name, hops)
-        if key not in known:
-            known[key] = frozenset()
-            there = STORE.outline(module.path)
-            if there is not None:
-                inner = self._imports_of(module) if hops else []
-                words = frozenset().union(*(self._wrappers(one, hops - 1) for one in inner))
-                known[key] = there.returning(_SPAWNERS, words)
-        return known[key]
-
     def has_wrapper(self, word: str) -> bool:
         """Whether some module of the project defines a function of that name which may return a spawned task."""
         for path, text in self.texts() or ():
@@ -337,28 +301,6 @@ class Project:
                 if there is not None and word in there.returning(_SPAWNERS):
                     return True
         return False
-
-    def coroutine_words(self, outline: Outline) -> frozenset[str]:
-        """The names of coroutine functions in the modules that a module imports and in their imports, by text."""
-        return frozenset().union(*(there.coroutine_functions for there in self._near_outlines(outline)))
-
-    def only_coroutine_words(self, outline: Outline) -> frozenset[str]:
-        """Those of the coroutine words that no module near, nor the module itself, defines as a plain function."""
-        near = self._near_outlines(outline)
-        plain = outline.plain_functions.union(*(there.plain_functions for there in near))
-        return frozenset().union(*(there.coroutine_functions for there in near)) - plain
-
-    def _near_outlines(self, outline: Outline) -> list[Outline]:
-        near, beyond = self._near(outline)
-        return [there for module in [*near, *beyond] if (there := STORE.outline(module.path)) is not None]
-
-    def hides_errors(self, outline: Outline) -> bool:
-        """Whether a module, or one near it, may define a context manager that hides exceptions, by text alone."""
-        return outline.hides_errors or any(there.hides_errors for there in self._near_outlines(outline))
-
-    def abstract_words(self, outline: Outline) -> frozenset[str]:
-        """The names of abstract methods in the modules that a module imports and in their imports, by text."""
-        return frozenset().union(*(there.abstract for there in self._near_outlines(outline)))
 
     def defined(self, name: str) -> str | None:
         """``"class"`` or ``"function"`` for a qualified name that a module defines at its top level; else None."""

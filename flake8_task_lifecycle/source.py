@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence
 from typing import Protocol
 
 from flake8_task_lifecycle.model import Span
@@ -38,15 +37,7 @@ _OTHER_EVIDENCE = (
     ("TLC105", ("gather", "asyncio")),
     ("TLC107", ("shield", "asyncio")),
 )
-_COROUTINE = re.compile(r"\basync[ \t]+def[ \t]+(\w+)")
-# A call at the beginning of a statement, or as an operand or test: where its value may be thrown away.
-_BARE_CALL = re.compile(
-    r"(?:^[ \t]*(?:_[ \t]*=[ \t]*)?|[;:\[][ \t]*|\b(?:and|or|not|if|while|assert|else)[ \t]+)"
-    r"([\w.]++(?:\(\)[\w.]++)?)\(",
-    re.MULTILINE,
-)
-_OWN_RECEIVERS = frozenset({"", "self", "cls", "super()"})
-_WORD = re.compile(r"\w+")
+_WORDS = re.compile(r"[\w.]+")
 _CALLBACK = re.compile(
     r"\b(?:call_soon|call_soon_threadsafe|call_later|call_at|add_done_callback|add_signal_handler|add_reader|add_writer"
     r"|signal\.signal|atexit\.register|Thread|Timer)\(([^\n]*(?:\n[^\n]*){0,3})"
@@ -57,33 +48,11 @@ _CALLBACK_WORDS = (
 )
 
 
-def may_drop(text: str, others: Callable[[], AbstractSet[str]]) -> bool:
-    """Whether a text may make a coroutine and drop it, by the names of its own coroutine functions and of ``others``.
-
-    ``others`` gives those of the modules it imports; it is asked only when there is an import. They count on the
-    object or class itself, on an imported name, and by themselves.
-    """
-    if "async" not in text:
-        return False
-    called = {name.rpartition(".")[::2] for name in _BARE_CALL.findall(text)}
-    registers = any(word in text for word in _CALLBACK_WORDS)
-    given = {word for match in _CALLBACK.finditer(text) for word in _WORD.findall(match[1])} if registers else set()
-    own = set(_COROUTINE.findall(text))
-    if not given.isdisjoint(own) or any(word in own for _, word in called):
-        return True
-    if "import" not in text or not (called or given):
-        return False
-    foreign = others()
-    if not given.isdisjoint(foreign):
-        return True
-    return any(word in foreign and (before in _OWN_RECEIVERS or _is_known(text, before)) for before, word in called)
-
-
-def _is_known(text: str, receiver: str) -> bool:
-    """Whether a text imports a receiver, makes it from a class, or annotates it with one."""
-    name = re.escape(receiver)
-    known = rf"\bimport\b[^\n]*\b{name}\b|\b{name}[ \t]*(?::[ \t]*[\"']?|=[ \t]*(?:await[ \t]+)?)(?:\w+\.)*[A-Z]\w*"
-    return re.search(known, text) is not None
+def given_to_callbacks(text: str) -> set[str]:
+    """The dotted names, as written, in the arguments of what only calls plain callbacks, and of threads."""
+    if not any(word in text for word in _CALLBACK_WORDS):
+        return set()
+    return {name.strip(".") for match in _CALLBACK.finditer(text) for name in _WORDS.findall(match[1])}
 
 
 def may_swallow(text: str) -> bool:

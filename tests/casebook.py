@@ -332,7 +332,7 @@ def _check_module(case: Case, block: Block, directory: Path, check: Check) -> li
         texts.append(f"{case.path}:{block.line}: the tree was changed")
     if findings != sorted(findings, key=lambda finding: (finding.span, finding.code)):
         texts.append(f"{case.path}:{block.line}: the findings are not sorted")
-    if findings and not concerns(block.text, str(directory / block.name), options):
+    if findings and not concerns(tree, block.text, str(directory / block.name), options):
         texts.append(f"{case.path}:{block.line}: the text prefilter would have skipped this module")
     for finding in findings:
         place = _place(case, block, finding.span.line)

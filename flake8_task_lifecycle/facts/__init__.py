@@ -56,6 +56,7 @@ class Facts:
         is_own = module is None or module == world.module
         outline = world.outline if module is None or is_own else STORE.outline(module.path)
         self.outline = outline or Outline("".join(source.lines))
+        self.homes = world.homes(module, self.outline)
         self.names = Names(self.tree.nonlocals)
         self.evaluator = Evaluator(tree, self.names, module.package if module is not None else "", Elsewhere(self))
         self.callbacks = Callbacks(self.tree, self.evaluator)
@@ -70,6 +71,7 @@ class Facts:
             options,
             self.summaries.returned_task,
             self.outline,
+            self.homes,
         )
         self.uses = Uses(self.names, self.evaluator, self.callbacks, self.summaries.parameter_use, options.cancellers)
         self.frame = cache(lambda function: frame_of(function, self.names))

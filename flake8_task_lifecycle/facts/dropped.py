@@ -11,6 +11,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import frameworks
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator, is_property
 from flake8_task_lifecycle.facts.frameworks import Does
+from flake8_task_lifecycle.facts.mentions import mention_of
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
 from flake8_task_lifecycle.model import Evidence, Span
@@ -51,9 +52,9 @@ class _Made:
 def dropped(facts: Facts) -> Iterator[Dropped]:
     """The coroutines of one module that are made and dropped."""
     words = _words(facts)
-    for word in sorted(words):
-        for call in facts.tree.calls.get(word, ()):
-            if _is_thrown_away(call):
+    for word, calls in sorted(facts.tree.calls.items()):
+        for call in calls:
+            if _is_thrown_away(call) and (word in words or _may_be_foreign(facts, call)):
                 made = _made(facts, call.func)
                 if made is not None:
                     yield _dropped(facts, call, made, "")
@@ -61,12 +62,15 @@ def dropped(facts: Facts) -> Iterator[Dropped]:
 
 
 def _words(facts: Facts) -> set[str]:
-    """The last words of the calls that may make a coroutine of the project, aliases included."""
+    """The last words of the calls that may make a coroutine of this module, aliases included."""
     words = {function.name for function in facts.tree.functions if isinstance(function, nodes.AsyncFunctionDef)}
-    project = facts.world.project
-    if project is not None:
-        words |= project.only_coroutine_words(facts.world.outline)
     return words | {alias for alias, original in facts.tree.aliases if original in words}
+
+
+def _may_be_foreign(facts: Facts, call: nodes.Call) -> bool:
+    """Whether what a call names may be a coroutine function of another module, by its text alone."""
+    mention = mention_of(call.func)
+    return facts.homes is not None and mention is not None and facts.homes.may_be_coroutine(mention)
 
 
 def _is_thrown_away(call: nodes.NodeNG) -> bool:

@@ -77,7 +77,7 @@ class Entries:
             return Answer(Known.NO, "awaited directly")
         if enclosing_function(function) is not None:
             return self._answer(own)
-        others = self._facts.world.mentioning(function.name)
+        others = self._facts.world.mentioning(function.name, used=True)
         if others is None:
             return Answer(Known.UNKNOWN, "too large a project")
         name = self._facts.qualified(function)

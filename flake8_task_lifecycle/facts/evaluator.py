@@ -64,6 +64,7 @@ class Evaluator:
         self._names = names
         self._package = package
         self._known: dict[nodes.NodeNG, Values] = {}
+        self._declarations: dict[nodes.NodeNG, Values] = {}
         self._pending: set[object] = set()
         self._cuts = 0
         self.classes = Classes(tree, names, self._bases)
@@ -188,7 +189,7 @@ class Evaluator:
             case nodes.NamedExpr():
                 return self.of(parent.value)
             case nodes.AnnAssign():
-                declared = frozenset(annotated(self, parent.annotation))
+                declared = self._declared(parent.annotation)
                 if UNKNOWN not in declared or parent.value is None:
                     return declared
                 return self.of(parent.value)
@@ -221,9 +222,26 @@ class Evaluator:
         if owner is not None and target in first and not is_static(function):
             return (Definition(owner),) if is_classmethod(function) else (Instance(Definition(owner)),)
         annotation = annotation_of(arguments, target)
-        if annotation is None:
+        return UNKNOWN_ONLY if annotation is None else self._declared(annotation)
+
+    def _declared(self, annotation: nodes.NodeNG) -> Values:
+        """What an annotation promises; unknown where it names itself in quotes."""
+        key = (annotation, "declared")
+        known = self._declarations.get(annotation)
+        if known is not None:
+            return known
+        if key in self._pending:
+            self._cuts += 1
             return UNKNOWN_ONLY
-        return annotated(self, annotation)
+        cuts = self._cuts
+        self._pending.add(key)
+        try:
+            declared = Ordered(tuple(annotated(self, annotation)))
+        finally:
+            self._pending.discard(key)
+        if cuts == self._cuts or not self._pending:
+            self._declarations[annotation] = declared
+        return declared
 
     def member(self, base: Value, attribute: str) -> Iterable[Value]:
         """What ``base.attribute`` can be."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.exceptions import NOTHING, Caught
+from flake8_task_lifecycle.facts.mentions import mention_of
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Instance, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge
@@ -59,9 +60,13 @@ class Managers:
 
     def hides(self, context: nodes.NodeNG, *, asynchronous: bool) -> bool:
         """Whether a context manager of the project always says that it has dealt with the exception."""
-        if not self._facts.world.hides_errors:
-            return False
         method = "__aexit__" if asynchronous else "__exit__"
+        mention = mention_of(context, method)
+        homes = self._facts.homes
+        if not self._facts.outline.hides_errors and (
+            homes is None or mention is None or not homes.may_hide_errors(mention)
+        ):
+            return False
         values = self._facts.evaluator.of(context)
         return bool(values) and all(
             isinstance(value, Instance) and self._always_true(value, method) for value in values

@@ -19,8 +19,10 @@ from flake8_task_lifecycle.facts.coroutines import Coroutines, Kind
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.loops import is_event_loop
+from flake8_task_lifecycle.facts.mentions import mention_of
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
+from flake8_task_lifecycle.homes import Homes
 from flake8_task_lifecycle.names import dotted, last_word
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
@@ -105,9 +107,11 @@ class Spawns:
         options: Options,
         returned_task: ReturnedTask,
         outline: Outline,
+        homes: Homes | None,
     ) -> None:
         self._tree = tree
         self._outline = outline
+        self._homes = homes
         self._evaluator = evaluator
         self._callbacks = callbacks
         self._coroutines = coroutines
@@ -163,20 +167,28 @@ class Spawns:
 
         What implements an abstract method may be one too: asked for the methods whose result a statement drops.
         """
-        world = self._evaluator.elsewhere.world
-        dropped = {
-            word
-            for word in world.abstract_words
-            for call in self._tree.calls.get(word, ())
-            if isinstance(call.parent, nodes.Expr) or isinstance(call.parent.parent, nodes.Expr)
-        }
-        return world.wrapper_words | {word for word in dropped if world.is_implemented_as_wrapper(word)}
+        if self._homes is None:
+            return frozenset()
+        return frozenset(word for word, calls in self._tree.calls.items() if word and self._is_foreign(word, calls))
 
-    @cached_property
-    def _coroutine_words(self) -> frozenset[str]:
-        """The names of coroutine functions, of this module and of those it imports: only these may be awaited first."""
-        own = {function.name for function in self._tree.functions if isinstance(function, nodes.AsyncFunctionDef)}
-        return self._evaluator.elsewhere.world.coroutine_words | own | {""}
+    def _is_foreign(self, word: str, calls: list[nodes.Call]) -> bool:
+        assert self._homes is not None
+        mentions = {mention: call for call in calls if (mention := mention_of(call.func)) is not None}
+        if any(map(self._homes.may_return_task, mentions)):
+            return True
+        dropped = any(
+            self._homes.may_be_abstract(mention)
+            for mention, call in mentions.items()
+            if isinstance(call.parent, nodes.Expr) or isinstance(call.parent.parent, nodes.Expr)
+        )
+        return dropped and self._evaluator.elsewhere.world.is_implemented_as_wrapper(word)
+
+    def _may_be_coroutine(self, call: nodes.Call, word: str) -> bool:
+        """Whether what a call names may be a coroutine function, of this module or another: it is awaited first."""
+        if not word or any(one.name == word for one in self._tree.functions if isinstance(one, nodes.AsyncFunctionDef)):
+            return True
+        mention = mention_of(call.func)
+        return self._homes is not None and mention is not None and self._homes.may_be_coroutine(mention)
 
     def _is_other_start(self, call: nodes.Call, word: str) -> bool:
         """Whether a ``start`` or ``run`` stands on what is neither named like a group nor known to spawn."""
@@ -197,7 +209,7 @@ class Spawns:
             isinstance(call.parent, nodes.Await)
             and word not in _SPAWN_WORDS
             and self._options.codes.isdisjoint({"TLC106", "TLC900"})
-            and word not in self._coroutine_words
+            and not self._may_be_coroutine(call, word)
         )
 
     def _classify(self, call: nodes.Call) -> Spawn | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Ordered, Partial, Value, Values
-from flake8_task_lifecycle.outline import Outline
+from flake8_task_lifecycle.homes import Homes
+from flake8_task_lifecycle.outline import Outline, stands_in
 from flake8_task_lifecycle.project import MAX_BUILDS, MAX_BUILT_BYTES, STORE, ModuleFile, Project, project_of
 from flake8_task_lifecycle.source import Source
 
@@ -35,6 +35,7 @@ class World:
         self._facts: dict[str, Facts | None] = {}
         self._built_bytes = 0
         self._hops: list[str] = []
+        self._returns_task: dict[tuple[str, str], bool] = {}
 
     @property
     def module(self) -> ModuleFile | None:
@@ -45,6 +46,12 @@ class World:
     def project(self) -> Project | None:
         """The project around the file; None when its display name is not a file."""
         return self._project
+
+    def homes(self, module: ModuleFile | None, outline: Outline) -> Homes | None:
+        """Where the other modules define what a module of the project calls; None without a project."""
+        if self._project is None or module is None:
+            return None
+        return Homes(self._project, module, outline, self._returns_task)
 
     def add(self, facts: Facts) -> None:
         """Makes the facts of the file itself part of its world."""
@@ -116,7 +123,7 @@ class World:
         """The modules that define a name, with what it stands for there; re-exports are followed."""
         if self._project is None or name in self._hops or len(self._hops) > _MAX_HOPS:
             return
-        module, rest = self._split(name)
+        module, rest = self._project.split(name)
         facts = self.facts(module) if module is not None and rest else None
         if facts is None:
             return
@@ -132,48 +139,15 @@ class World:
         finally:
             self._hops.pop()
 
-    def _split(self, name: str) -> tuple[ModuleFile | None, list[str]]:
-        """The longest module that a qualified name begins with, and the names inside it."""
-        assert self._project is not None
-        parts = name.split(".")
-        for length in range(len(parts), 0, -1):
-            module = self._project.find(".".join(parts[:length]))
-            if module is not None:
-                return module, parts[length:]
-        return None, []
-
-    @cached_property
-    def wrapper_words(self) -> frozenset[str]:
-        """The names of functions in imported modules that may return a task they spawned, by their text alone."""
-        if self._project is None:
-            return frozenset()
-        return self._project.wrapper_words(self.outline)
-
-    @cached_property
-    def abstract_words(self) -> frozenset[str]:
-        """The names of abstract methods in imported modules, by their text alone."""
-        return self._project.abstract_words(self.outline) if self._project is not None else frozenset()
-
     def is_implemented_as_wrapper(self, word: str) -> bool:
         """Whether a function of that name anywhere in the project may return a task it spawned, by text alone."""
         return self._project is not None and self._project.has_wrapper(word)
 
-    @cached_property
-    def hides_errors(self) -> bool:
-        """Whether a context manager that hides exceptions may be defined here or near, by text alone."""
-        if self._project is None:
-            return self.outline.hides_errors
-        return self._project.hides_errors(self.outline)
+    def mentioning(self, *words: str, used: bool = False) -> Iterator[Facts] | None:
+        """The facts of the project's other modules whose text holds all of these words, each as a whole.
 
-    @cached_property
-    def coroutine_words(self) -> frozenset[str]:
-        """The names of coroutine functions in imported modules, by their text alone."""
-        return self._project.coroutine_words(self.outline) if self._project is not None else frozenset()
-
-    def mentioning(self, *words: str) -> Iterator[Facts] | None:
-        """The facts of the project's other modules whose text holds all of these words.
-
-        None when that cannot be told: the project has more files than may be read, or the budget is used up.
+        With ``used``, only those that call what the first word names, or hand it on. None when that cannot be told: the
+        project has more files than may be read, or the budget is used up.
         """
         if self._project is None:
             return iter(())
@@ -181,7 +155,14 @@ class World:
         if texts is None:
             return None
         own = self._project.module.path
-        hits = [(path, len(text)) for path, text in texts if path != own and all(word in text for word in words)]
+        hits = [
+            (path, len(text))
+            for path, text in texts
+            if path != own
+            and all(word in text for word in words)
+            and stands_in(text, words[0], used=used)
+            and all(stands_in(text, word) for word in words[1:])
+        ]
         if len(hits) > MAX_BUILDS or sum(size for _, size in hits) > MAX_BUILT_BYTES:
             return None
         found = [self.facts(self._project.module_at(path)) for path, _ in hits]

@@ -1,0 +1,49 @@
+"""How a call names its function, as the search by text wants it."""
+
+from __future__ import annotations
+
+from astroid import nodes
+
+from flake8_task_lifecycle.homes import OWN_RECEIVERS, Mention
+
+
+def mention_of(function: nodes.NodeNG, word: str = "") -> Mention | None:
+    """The mention that a called expression is; None when it ends in no name.
+
+    With a word, that of the method of this name on the expression.
+    """
+    if word:
+        receiver = _written(function)
+        return Mention(receiver, word, _owner(function) if receiver in OWN_RECEIVERS else "") if receiver else None
+    match function:
+        case nodes.Name():
+            return Mention("", function.name)
+        case nodes.Attribute():
+            return mention_of(function.expr, function.attrname)
+    return None
+
+
+def _written(expression: nodes.NodeNG) -> str:
+    """A dotted receiver as written; a call in it stands for what it calls, and ``super()`` for itself."""
+    parts: list[str] = []
+    while isinstance(expression, nodes.Attribute | nodes.Call | nodes.Await):
+        if isinstance(expression, nodes.Attribute):
+            parts.append(expression.attrname)
+            expression = expression.expr
+        elif isinstance(expression, nodes.Await):
+            expression = expression.value
+        elif isinstance(expression.func, nodes.Name) and expression.func.name == "super":
+            parts.append("super()")
+            break
+        else:
+            expression = expression.func
+    if isinstance(expression, nodes.Name):
+        parts.append(expression.name)
+    return ".".join(reversed(parts))
+
+
+def _owner(node: nodes.NodeNG) -> str:
+    parent = node.parent
+    while parent is not None and not isinstance(parent, nodes.ClassDef):
+        parent = parent.parent
+    return parent.name if parent is not None else ""

@@ -1,0 +1,131 @@
+"""What the statements of flake8's tree show before anything is built: calls whose value may be lost.
+
+Statements are walked, expressions are not: of an expression only what stands at its top is seen. Strangers to the
+file decide what such a call gives; its own definitions are found by name.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from flake8_task_lifecycle.homes import OWN_RECEIVERS, Mention
+
+
+@dataclass(slots=True)
+class Leads:
+    """The functions and the calls of one file.
+
+    ``dropped``: calls whose value a statement or a test throws away. ``kept``: those whose value goes straight to a
+    name, an attribute or another call.
+    """
+
+    coroutine_functions: set[str] = field(default_factory=set)
+    plain_functions: set[str] = field(default_factory=set)
+    dropped: dict[Mention, None] = field(default_factory=dict)
+    kept: dict[Mention, None] = field(default_factory=dict)
+
+
+def leads_of(tree: ast.Module) -> Leads:
+    """The leads of one file, from its tree as ``ast.parse`` made it; the tree is only read."""
+    found = Leads()
+    waiting: list[tuple[list[ast.stmt], str]] = [(tree.body, "")]
+    while waiting:
+        body, owner = waiting.pop()
+        for statement in body:
+            waiting += _inside(statement, owner, found)
+    return found
+
+
+def _inside(statement: ast.stmt, owner: str, found: Leads) -> Iterator[tuple[list[ast.stmt], str]]:
+    """The bodies of a statement, each with the class around it, after notes of what the statement itself shows."""
+    match statement:
+        case ast.Expr(value):
+            if isinstance(value, ast.Call):
+                _note(found.dropped, value, owner)
+            else:
+                _note_thrown(found, value, owner)
+            _note_inner(found, value, owner)
+            return
+        case ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.Return(value=value):
+            if isinstance(value, ast.Call):
+                _note(found.dropped if _is_thrown(statement) else found.kept, value, owner)
+            _note_inner(found, value, owner)
+            return
+        case ast.FunctionDef(name=name):
+            found.plain_functions.add(name)
+        case ast.AsyncFunctionDef(name=name):
+            found.coroutine_functions.add(name)
+        case ast.ClassDef(name=name):
+            owner = name
+        case ast.If(test=test) | ast.While(test=test) | ast.Assert(test=test):
+            _note_thrown(found, test, owner)
+    for part in ("body", "orelse", "finalbody"):
+        inner = getattr(statement, part, None)
+        if inner:
+            yield inner, owner
+    for branch in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        yield branch.body, owner
+
+
+def _is_thrown(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Assign) and all(
+        isinstance(one, ast.Name) and one.id == "_" for one in statement.targets
+    )
+
+
+def _note_inner(found: Leads, value: ast.expr | None, owner: str) -> None:
+    """Notes the calls among the arguments of a call, also those in a collection that is an argument."""
+    call = value.value if isinstance(value, ast.Await) else value
+    for argument in call.args if isinstance(call, ast.Call) else ():
+        parts = argument.elts if isinstance(argument, ast.List | ast.Tuple | ast.Set) else [argument]
+        for part in parts:
+            if isinstance(part, ast.Call):
+                _note(found.kept, part, owner)
+
+
+def _note_thrown(found: Leads, value: ast.expr, owner: str) -> None:
+    """Notes the calls of an expression whose value goes nowhere, or only through a test."""
+    match value:
+        case ast.Call():
+            _note(found.dropped, value, owner)
+        case ast.BoolOp(values=parts) | ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            for part in parts:
+                _note_thrown(found, part, owner)
+        case ast.IfExp(test, body, orelse):
+            for part in (test, body, orelse):
+                _note_thrown(found, part, owner)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            _note_thrown(found, operand, owner)
+        case ast.ListComp(elt=element) | ast.SetComp(elt=element) | ast.GeneratorExp(elt=element):
+            _note_thrown(found, element, owner)
+
+
+def _note(notes: dict[Mention, None], call: ast.Call, owner: str) -> None:
+    function = call.func
+    if isinstance(function, ast.Name):
+        notes[Mention("", function.id)] = None
+    elif isinstance(function, ast.Attribute):
+        receiver = _written(function.value)
+        if receiver:
+            notes[Mention(receiver, function.attr, owner if receiver in OWN_RECEIVERS else "")] = None
+
+
+def _written(expression: ast.expr) -> str:
+    """A dotted receiver as written; a call in it stands for what it calls, and ``super()`` for itself."""
+    parts: list[str] = []
+    while isinstance(expression, ast.Attribute | ast.Call | ast.Await):
+        if isinstance(expression, ast.Attribute):
+            parts.append(expression.attr)
+            expression = expression.value
+        elif isinstance(expression, ast.Await):
+            expression = expression.value
+        elif isinstance(expression.func, ast.Name) and expression.func.id == "super":
+            parts.append("super()")
+            break
+        else:
+            expression = expression.func
+    if isinstance(expression, ast.Name):
+        parts.append(expression.id)
+    return ".".join(reversed(parts))
