@@ -145,7 +145,7 @@ class Homes:
                 return
             for module, _ in steps.of_binding(self._module, self._outline, root, [*names, ""]):
                 yield module, False
-        if root in self._outline.classes:
+        if root in self._outline.bases:
             for module in steps.of_class(self._module, self._outline, root):
                 yield module, False
         for name in self._outline.classes_of((names or [root])[-1]):
@@ -187,7 +187,7 @@ class _Steps:
         if module is None or outline is None:
             return
         first, inner = rest[0], rest[1:]
-        if first in outline.classes or outline.kinds(first):
+        if first in outline.bases or outline.kinds(first):
             if not inner:
                 yield module, first
                 return
@@ -210,7 +210,7 @@ class _Steps:
         if not self._is_new(module.name, written):
             return
         root, _, rest = written.partition(".")
-        if root in outline.classes:
+        if root in outline.bases:
             yield module
             for base in outline.bases.get(root, ()):
                 yield from self.of_class(module, outline, base)

@@ -7,25 +7,22 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
 
-_IMPORT = re.compile(
-    r"^[ \t]*(?:from[ \t]+(?P<home>\.*[\w.]*)[ \t]+import[ \t]*(?P<names>\([^)]*\)|[^\n#;]*)"
-    r"|import[ \t]+(?P<modules>[^\n#;]*))",
-    re.MULTILINE,
-)
-_DEFINITION = re.compile(r"^[ \t]*(async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
-_TOP_LEVEL = re.compile(r"^(?:async[ \t]+def|def|(class))[ \t]+(\w+)", re.MULTILINE)
+# Patterns that begin with a word are searched for fastest; what must stand before it on its line is looked at after.
+_IMPORT = re.compile(r"import\b[ \t]*(\([^)]*\)|[^\n#;]*)")
+_DEFINITION = re.compile(r"def[ \t]+(\w+)")
+_CLASS = re.compile(r"class[ \t]+(\w+)(?:\[[^\n]*?\])?[ \t]*(?:\(([^)]*))?")
 _ABSTRACT = re.compile(r"abstractmethod\s+(?:async\s+)?def\s+(\w+)")
 _LINE = r"[^\n]*(?:[(\[{,]\n[^\n]*){0,4}"  # a line, and those that an open bracket or a comma draws in
-_BASES = re.compile(r"^[ \t]*class[ \t]+(\w+)(?:\[[^\n]*?\])?[ \t]*\(([^)]*)", re.MULTILINE)
 _BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
+_STATEMENT = 300
 _USED = re.compile(r"\s*[(,)\]}]")
-_CLASS_WORD = re.compile(r"class[ \t]+(\w+)")  # patterns that begin with a word are searched for fastest
-_DEF_WORD = re.compile(r"def[ \t]+(\w+)")
-_NEXT_DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]", re.MULTILINE)
 _PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
-_CLASS_AT = re.compile(
-    r"[ \t]*(?::[ \t]*[\"']?(?:(?:\w+\.)?Optional\[[\"']?)?|=[ \t]*(?:await[ \t]+)?)((?:\w+\.)*[A-Z]\w*)"
+# A class after the colon of an annotation or the sign of an assignment; the name before it is looked at after.
+_CLASS_AFTER = re.compile(
+    r"[:=][ \t]*(?:await[ \t]+)?[\"']?(?:(?:\w+\.)?Optional\[[\"']?)?((?:[^\W\dA-Z]\w*\.|[A-Z]\w*\.)*[A-Z]\w*)"
 )
+_NAME_BEFORE = re.compile(r"(\w+)[ \t]*$")
+_LONGEST_NAME = 60
 _RETURNED_CALL = re.compile(rf"\breturn\b({_LINE})")
 _RETURNED_NAME = re.compile(r"\breturn[ \t]+(\w+)[ \t]*(?:#.*)?$", re.MULTILINE)
 _FILLED = re.compile(
@@ -57,12 +54,23 @@ class Outline:
         self._text = text
 
     @cached_property
+    def _imports(self) -> list[tuple[str | None, str]]:
+        """Every import: the module that ``from`` names, as written, None for a plain import, and what is imported."""
+        found: list[tuple[str | None, str]] = []
+        for match in _IMPORT.finditer(self._text):
+            before = self._line_before(match.start()).strip()
+            if not before:
+                found.append((None, match[1]))
+            elif before.startswith("from") and before[4:5] in " \t.":
+                found.append((before[4:].strip(), match[1].strip("()")))
+        return found
+
+    @cached_property
     def bindings(self) -> dict[str, tuple[str, str]]:
         """What each imported name stands for: the module as written, and the name there; "" for the module itself."""
         found: dict[str, tuple[str, str]] = {}
-        for match in _IMPORT.finditer(self._text):
-            home = match["home"]
-            for part in (match["modules"] or match["names"] or "").strip("()").split(","):
+        for home, names in self._imports:
+            for part in names.split(","):
                 words = part.split("#")[0].split()
                 if not words or not words[0].replace(".", "").isidentifier():
                     continue
@@ -78,64 +86,77 @@ class Outline:
     @cached_property
     def stars(self) -> tuple[str, ...]:
         """The modules, as written, from which everything is imported."""
-        return tuple(match["home"] for match in _IMPORT.finditer(self._text) if (match["names"] or "").strip() == "*")
+        return tuple(home for home, names in self._imports if home is not None and names.strip() == "*")
+
+    @cached_property
+    def _classes(self) -> list[tuple[str, str, str]]:
+        """Every class: its indent, its name, and the text in its brackets."""
+        found = [(self._line_before(match.start()), match) for match in _CLASS.finditer(self._text)]
+        return [(indent, match[1], match[2] or "") for indent, match in found if not indent.strip()]
 
     @cached_property
     def bases(self) -> dict[str, tuple[str, ...]]:
         """The base classes of every class, as written."""
-        return {match[1]: tuple(_BASE.findall(match[2])) for match in _BASES.finditer(self._text)}
+        return {name: tuple(_BASE.findall(bases)) for _, name, bases in self._classes}
 
     @cached_property
-    def classes(self) -> frozenset[str]:
-        """The names of the classes that are defined here, at any depth."""
-        return frozenset(_CLASS_WORD.findall(self._text))
+    def _functions(self) -> list[tuple[str, str, int, int]]:
+        """Every function: what stands before it on its line, its name, and where its line starts and its name ends."""
+        found = []
+        for match in _DEFINITION.finditer(self._text):
+            before = self._line_before(match.start())
+            if before.strip() in {"", "async"}:
+                found.append((before, match[1], match.start() - len(before), match.end()))
+        return found
 
     @cached_property
     def _kinds(self) -> dict[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
-        for match in _DEF_WORD.finditer(self._text):
-            start = match.start()
-            kind = "async" if self._text[max(start - 6, 0) : start].rstrip().endswith("async") else "plain"
-            found[match[1]] = found.get(match[1], frozenset()) | {kind}
+        for before, name, _, _ in self._functions:
+            found[name] = found.get(name, frozenset()) | {"async" if before.strip() else "plain"}
         return found
 
     def kinds(self, name: str) -> frozenset[str]:
         """How functions of that name are defined here: ``"async"``, ``"plain"``, both, or not at all."""
         return self._kinds.get(name, frozenset())
 
+    def _line_before(self, at: int) -> str:
+        return self._text[self._text.rfind("\n", 0, at) + 1 : at]
+
     def is_abstract(self, name: str) -> bool:
         """Whether a function of that name is marked abstract."""
         return name in self._kinds and name in self.abstract
 
+    @cached_property
+    def _evidence(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for match in _CLASS_AFTER.finditer(self._text):
+            at = match.start()
+            name = _NAME_BEFORE.search(self._text[max(at - _LONGEST_NAME, 0) : at])
+            if name is not None and match[1] not in found.get(name[1], ()):
+                found[name[1]] = (*found.get(name[1], ()), match[1])
+        return found
+
     def classes_of(self, name: str) -> tuple[str, ...]:
         """The classes, as written, that a name or attribute is annotated with or made from."""
-        found = (_CLASS_AT.match(self._text, end) for _, end in self._places(name))
-        return tuple(dict.fromkeys(match[1] for match in found if match is not None))
+        return self._evidence.get(name, ())
 
     def promised_by(self, function: str) -> tuple[str, ...]:
         """The classes, as written, that functions of that name are annotated to return."""
-        found = (_PROMISE.match(self._text, end) for _, end in self._places(f"def {function}"))
+        found = (_PROMISE.match(self._text, end) for _, name, _, end in self._functions if name == function)
         return tuple(dict.fromkeys(match[1] for match in found if match is not None))
 
     def returned_by(self, function: str) -> frozenset[tuple[str, str]]:
         """The calls whose value functions of that name may return, as ``returned_calls`` gives them."""
-        found: frozenset[tuple[str, str]] = frozenset()
-        for _, start in self._places(f"def {function}"):
-            after = _NEXT_DEFINITION.search(self._text, start)
-            body = self._text[start : after.start() if after is not None else len(self._text)]
-            found |= _returned_words(body)
-        return found
-
-    def _places(self, words: str) -> Iterator[tuple[int, int]]:
-        """Where some words stand by themselves, as start and end."""
-        return _places(self._text, words)
+        bodies = (body for name, body in self._bodies if name == function)
+        return frozenset().union(*(_returned_words(body) for body in bodies if "return" in body))
 
     @cached_property
     def hides_errors(self) -> bool:
         """Whether a context manager that says it has dealt with an exception may be defined here."""
         if "exit__" not in self._text or "return True" not in self._text:
             return False
-        return any("return True" in body for name, body in self._definitions if name in {"__exit__", "__aexit__"})
+        return any("return True" in body for name, body in self._bodies if name in {"__exit__", "__aexit__"})
 
     @cached_property
     def mentions_groups(self) -> bool:
@@ -145,7 +166,8 @@ class Outline:
     @cached_property
     def top_level(self) -> dict[str, str]:
         """The functions and classes defined at module level: ``"class"`` or ``"function"`` by name."""
-        return {match[2]: "class" if match[1] else "function" for match in _TOP_LEVEL.finditer(self._text)}
+        functions = {name: "function" for before, name, _, _ in self._functions if before[:1] not in {" ", "\t"}}
+        return functions | {name: "class" for indent, name, _ in self._classes if not indent}
 
     @cached_property
     def abstract(self) -> frozenset[str]:
@@ -153,11 +175,11 @@ class Outline:
         return frozenset(_ABSTRACT.findall(self._text)) if "abstractmethod" in self._text else frozenset()
 
     @property
-    def _definitions(self) -> Iterator[tuple[str, str]]:
+    def _bodies(self) -> Iterator[tuple[str, str]]:
         """The functions, each with the text up to the next definition."""
-        starts = [(match.end(), match[2]) for match in _DEFINITION.finditer(self._text)]
-        for (start, name), (end, _) in pairwise([*starts, (len(self._text), "")]):
-            yield name, self._text[start:end]
+        functions = self._functions
+        for (_, name, _, begin), (_, _, end, _) in pairwise([*functions, ("", "", len(self._text), 0)]):
+            yield name, self._text[begin:end]
 
     @cached_property
     def returned_calls(self) -> dict[str, frozenset[tuple[str, str]]]:
@@ -166,7 +188,7 @@ class Outline:
         Each is the text before the last word of what is called (``self.``, ``asyncio.``), and that word.
         """
         found: dict[str, frozenset[tuple[str, str]]] = {}
-        for name, body in self._definitions:
+        for name, body in self._bodies:
             if "return" in body:
                 words = _returned_words(body)
                 if words:
@@ -209,13 +231,15 @@ def _is_of_name(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
-def stands_in(text: str, words: str, *, used: bool = False) -> bool:
+def stands_in(text: str, words: str, *, used: bool = False, near: str = "") -> bool:
     """Whether some words stand in a text by themselves.
 
-    With ``used``: where the name that they end in is called, or ends an argument, and is not being defined.
+    With ``used``: where the name that they end in is called, or ends an argument, and is not being defined. With
+    ``near``: where that stands among the characters before, as many as a statement of some lines has.
     """
     return any(
-        not used or (_USED.match(text, end) is not None and not text.endswith(("def ", "class "), 0, at))
+        (not near or text.find(near, max(at - _STATEMENT, 0), at) >= 0)
+        and (not used or (_USED.match(text, end) is not None and not text.endswith(("def ", "class "), 0, at)))
         for at, end in _places(text, words)
     )
 

@@ -7,6 +7,7 @@ The search path is the parent of the file's top package, then the nearest ancest
 from __future__ import annotations
 
 import ast
+import io
 import os
 import warnings
 from collections import OrderedDict
@@ -23,12 +24,13 @@ from flake8_task_lifecycle.outline import Outline
 _Tree = TypeVar("_Tree")
 MAX_BUILDS = 200
 MAX_BUILT_BYTES = 5_000_000
+_ENCODING_BYTES = 1_000  # more than the two lines that may name an encoding have
 _MAX_FILES = 5_000
 _MAX_READ_BYTES = 50_000_000
 _MAX_FILE_BYTES = 1_500_000
 _KEPT_TEXT_BYTES = 24_000_000
 _KEPT_TREE_BYTES = 1_500_000
-_MARKERS = ("pyproject.toml", "setup.cfg", "setup.py", ".git")
+_MARKERS = frozenset({"pyproject.toml", "setup.cfg", "setup.py", ".git"})
 _FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages", "node_modules", "__pycache__", "build", "dist"})
 # Names that the table of library names answers for: a module of the project does not take their place.
 _LIBRARY = frozenset(
@@ -147,10 +149,9 @@ def _version(path: Path) -> tuple[int, int] | None:
 
 def _read(path: Path) -> str | None:
     try:
-        with path.open("rb") as stream:
-            encoding, _ = detect_encoding(stream.readline)
-            stream.seek(0)
-            text = stream.read().decode(encoding)
+        data = path.read_bytes()
+        encoding, _ = detect_encoding(io.BytesIO(data[:_ENCODING_BYTES]).readline)
+        text = data.decode(encoding)
     except (OSError, SyntaxError, UnicodeDecodeError, LookupError, ValueError):
         return None
     return text.replace("\r\n", "\n").replace("\r", "\n")
@@ -171,6 +172,24 @@ class _Layout:
     found: dict[str, ModuleFile | None]
 
 
+_entries_seen: dict[str, frozenset[str]] = {}
+_entries_run = 0
+
+
+def _entries(folder: str) -> frozenset[str]:
+    """The names in a folder, listed once a run; none where there is no such folder."""
+    global _entries_run  # noqa: PLW0603
+    if _entries_run != source.run_number() or len(_entries_seen) > _KEPT_LAYOUTS:
+        _entries_seen.clear()
+        _entries_run = source.run_number()
+    if folder not in _entries_seen:
+        try:
+            _entries_seen[folder] = frozenset(os.listdir(folder))  # noqa: PTH208
+        except (OSError, ValueError):
+            _entries_seen[folder] = frozenset()
+    return _entries_seen[folder]
+
+
 _layouts: dict[Path, tuple[int, _Layout]] = {}
 
 
@@ -179,12 +198,10 @@ def _layout(folder: Path) -> _Layout:
     if known is not None and known[0] == source.run_number():
         return known[1]
     parent, parts = folder, []
-    while (parent / "__init__.py").is_file() and parent != parent.parent:
+    while "__init__.py" in _entries(str(parent)) and parent != parent.parent:
         parts.append(parent.name)
         parent = parent.parent
-    marked = next(
-        (above for above in (folder, *folder.parents) if any((above / marker).exists() for marker in _MARKERS)), None
-    )
+    marked = next((above for above in (folder, *folder.parents) if not _MARKERS.isdisjoint(_entries(str(above)))), None)
     near = [] if marked is None else [marked / "src", marked]
     roots = tuple(dict.fromkeys([parent, *near] if parts else [*near, parent]))
     layout = _Layout(parent, tuple(reversed(parts)), marked, roots, {})
@@ -241,20 +258,23 @@ class Project:
             return None
         if parent and self.find(parent) is None and not self._is_folder(parent):
             return None
-        for path in self._places(name):
-            for candidate, is_package in ((path / "__init__.py", True), (path.with_suffix(".py"), False)):
-                if candidate.is_file():
-                    return ModuleFile(name, candidate, is_package)
+        for folder, path in self._places(name):
+            if last in _entries(folder) and "__init__.py" in _entries(path):
+                return ModuleFile(name, Path(path, "__init__.py"), is_package=True)
+            if f"{last}.py" in _entries(folder):
+                return ModuleFile(name, Path(f"{path}.py"), is_package=False)
         return None
 
-    def _places(self, name: str) -> Iterator[Path]:
-        parts = name.split(".")
+    def _places(self, name: str) -> Iterator[tuple[str, str]]:
+        """Where a module could lie: the folder, and the path without an ending."""
+        *parents, last = name.split(".")
         for root in self._layout.roots:
-            if root.name not in _FOREIGN_FOLDERS or parts[0] in self._layout.parts[:1]:
-                yield root.joinpath(*parts)
+            if root.name not in _FOREIGN_FOLDERS or name.partition(".")[0] in self._layout.parts[:1]:
+                folder = str(root.joinpath(*parents))
+                yield folder, f"{folder}{os.sep}{last}"
 
     def _is_folder(self, name: str) -> bool:
-        return name.partition(".")[0] not in _LIBRARY and any(path.is_dir() for path in self._places(name))
+        return name.partition(".")[0] not in _LIBRARY and any(_entries(path) for _, path in self._places(name))
 
     def files(self) -> list[Path] | None:
         """Every Python file of the project in a fixed order; None when there are more than may be read."""

@@ -77,16 +77,28 @@ class Entries:
             return Answer(Known.NO, "awaited directly")
         if enclosing_function(function) is not None:
             return self._answer(own)
-        others = self._facts.world.mentioning(function.name, used=True)
-        if others is None:
+        found = self._elsewhere(function, near="await")
+        if found is not None and Start.AWAITED not in found and not own | found:
+            found = self._elsewhere(function)
+        if found is None:
             return Answer(Known.UNKNOWN, "too large a project")
+        return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(own | found)
+
+    def _elsewhere(self, function: nodes.FunctionDef, near: str = "") -> Starts | None:
+        """What the other modules do with a function, until one of them decides; None: too many to be read."""
+        others = self._facts.world.mentioning(function.name, used=True, near=near)
+        if others is None:
+            return None
+        found = _NONE
         name = self._facts.qualified(function)
         for facts in others:
-            found = facts.entries.starts(function.name, None, name)
+            starts = facts.entries.starts(function.name, None, name)
             if facts.module is not None and _is_test(facts.module.name):
-                found -= _AWAITED
-            own |= found
-        return Answer(Known.NO, "awaited directly") if Start.AWAITED in own else self._answer(own)
+                starts -= _AWAITED
+            found |= starts
+            if Start.AWAITED in found or (found and not near):
+                break
+        return found
 
     @staticmethod
     def _answer(starts: Starts) -> Answer:
