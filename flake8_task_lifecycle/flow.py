@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from weakref import WeakKeyDictionary
 
 from astroid import nodes
 
@@ -228,6 +229,17 @@ def evaluated_at_definition(function: nodes.FunctionDef | nodes.Lambda) -> Itera
     for default in [*(function.args.defaults or ()), *(function.args.kw_defaults or ())]:
         if default is not None:
             yield default
+
+
+_walked: WeakKeyDictionary[nodes.NodeNG, tuple[nodes.NodeNG, ...]] = WeakKeyDictionary()
+
+
+def inside(block: nodes.NodeNG) -> tuple[nodes.NodeNG, ...]:
+    """What ``walk`` gives of the body of a function or statement, walked once."""
+    found = _walked.get(block)
+    if found is None:
+        found = _walked[block] = tuple(walk(block.body))
+    return found
 
 
 def walk(parts: Iterable[nodes.NodeNG]) -> Iterator[nodes.NodeNG]:

@@ -50,6 +50,7 @@ class Homes:
         self._outline = outline
         self._receivers: dict[tuple[str, str], tuple[tuple[ModuleFile, bool], ...]] = {}
         self._found: dict[Mention, tuple[Place, ...]] = {}
+        self._wrappers: dict[str, bool] = {}
         self._returns = {} if returns is None else returns
 
     def of(self, mention: Mention) -> tuple[Place, ...]:
@@ -76,6 +77,13 @@ class Homes:
     def may_return_task(self, mention: Mention) -> bool:
         """Whether what the mention leads to may return a task that it spawned, through calls of one another."""
         return self._may_return_task(mention, _MAX_HOPS)
+
+    def may_name_wrapper(self, name: str) -> bool:
+        """Whether a qualified name of the project is that of a function which may return a task it spawned."""
+        if name not in self._wrappers:
+            places = _Steps(self._project).of_name(name)
+            self._wrappers[name] = any(self._returns_task(module, last, _MAX_HOPS) for module, last in places)
+        return self._wrappers[name]
 
     def _may_return_task(self, mention: Mention, hops: int) -> bool:
         return any(self._returns_task(module, name, hops) for module, name in self.of(mention))

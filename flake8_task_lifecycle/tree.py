@@ -22,6 +22,7 @@ from astroid.rebuilder import TreeRebuilder
 from flake8_task_lifecycle.names import last_word
 
 _Documented = TypeVar("_Documented", ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_Guard = TypeVar("_Guard", nodes.Try, nodes.TryStar, nodes.With, nodes.AsyncWith)
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class Tree:
     functions: list[nodes.FunctionDef] = field(default_factory=list)
     attribute_stores: dict[str, list[nodes.AssignAttr]] = field(default_factory=lambda: defaultdict(list))
     attribute_loads: dict[str, list[nodes.Attribute | nodes.DelAttr]] = field(default_factory=lambda: defaultdict(list))
+    guards: list[nodes.NodeNG] = field(default_factory=list)  # every try and with statement, the inner ones first
     nonlocals: dict[nodes.NodeNG, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -101,6 +103,22 @@ class _Rebuilder(TreeRebuilder):
         elif isinstance(attribute, nodes.Attribute | nodes.DelAttr):
             self._notes.attribute_loads[attribute.attrname].append(attribute)
         return attribute
+
+    def visit_try(self, node: ast.Try, parent: nodes.NodeNG) -> nodes.Try:
+        return self._noted_guard(super().visit_try(node, parent))
+
+    def visit_trystar(self, node: ast.TryStar, parent: nodes.NodeNG) -> nodes.TryStar:
+        return self._noted_guard(super().visit_trystar(node, parent))
+
+    def visit_with(self, node: ast.With, parent: nodes.NodeNG) -> nodes.With:
+        return self._noted_guard(super().visit_with(node, parent))
+
+    def visit_asyncwith(self, node: ast.AsyncWith, parent: nodes.NodeNG) -> nodes.AsyncWith:
+        return self._noted_guard(super().visit_asyncwith(node, parent))
+
+    def _noted_guard(self, statement: _Guard) -> _Guard:
+        self._notes.guards.append(statement)
+        return statement
 
     def visit_importfrom(self, node: ast.ImportFrom, parent: nodes.NodeNG) -> nodes.ImportFrom:
         statement = super().visit_importfrom(node, parent)

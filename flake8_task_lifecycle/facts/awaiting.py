@@ -12,7 +12,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.holders import Holder, item_text
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.facts.values import known_names
-from flake8_task_lifecycle.flow import Graph, Label, Step, walk
+from flake8_task_lifecycle.flow import Graph, Label, Step, inside, walk
 from flake8_task_lifecycle.names import dotted, last_word
 
 if TYPE_CHECKING:
@@ -373,10 +373,10 @@ def end_signals(_facts: Facts, function: nodes.FunctionDef) -> frozenset[str]:
 
     At its end: after its last wait, or in a ``finally``.
     """
-    waits = [node.lineno or 0 for node in walk(function.body) if isinstance(node, nodes.Await | nodes.AsyncFor)]
+    waits = [node.lineno or 0 for node in inside(function) if isinstance(node, nodes.Await | nodes.AsyncFor)]
     last = max(waits, default=0)
     found = set()
-    for node in walk(function.body):
+    for node in inside(function):
         if (
             isinstance(node, nodes.Call)
             and isinstance(node.func, nodes.Attribute)

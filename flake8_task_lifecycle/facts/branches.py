@@ -7,7 +7,7 @@ from enum import Enum
 
 from astroid import nodes
 
-from flake8_task_lifecycle.flow import constant_truth, walk
+from flake8_task_lifecycle.flow import constant_truth, inside, walk
 
 
 class State(Enum):
@@ -107,7 +107,7 @@ def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str,
     names set to a constant beside it. One that reads a name which is bound again further down is left out.
     """
     settled: dict[str, bool] = {}
-    stores = [node for node in walk(function.body) if isinstance(node, nodes.AssignName)]
+    stores = [node for node in inside(function) if isinstance(node, nodes.AssignName)]
 
     def settle(test: nodes.NodeNG, outcome: bool) -> None:
         while isinstance(test, nodes.UnaryOp) and test.op == "not":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from astroid import nodes
 
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import inside
 
 
 def positional(function: nodes.FunctionDef | nodes.Lambda) -> list[nodes.AssignName]:
@@ -16,12 +16,12 @@ def positional(function: nodes.FunctionDef | nodes.Lambda) -> list[nodes.AssignN
 
 def returns(function: nodes.FunctionDef) -> list[nodes.Return]:
     """The function's own ``return`` statements."""
-    return [node for node in walk(function.body) if isinstance(node, nodes.Return)]
+    return [node for node in inside(function) if isinstance(node, nodes.Return)]
 
 
 def is_generator(function: nodes.FunctionDef) -> bool:
     """Whether calling the function gives a generator (https://docs.python.org/3/glossary.html#term-generator)."""
-    return any(isinstance(node, nodes.Yield | nodes.YieldFrom) for node in walk(function.body))
+    return any(isinstance(node, nodes.Yield | nodes.YieldFrom) for node in inside(function))
 
 
 def annotation_of(arguments: nodes.Arguments, target: nodes.AssignName) -> nodes.NodeNG | None:

@@ -15,7 +15,7 @@ from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.targets import ask, spawned_functions
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import Definition, External
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import inside
 from flake8_task_lifecycle.names import last_word
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ class Inherited:
 def calls_in(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.Call]:
     """The calls of a function that run in it: not the coroutines that it spawns."""
     spawned = set()
-    for node in walk(function.body):
+    for node in inside(function):
         spawn = facts.spawns.of(node) if isinstance(node, nodes.Call) else None
         if spawn is not None and spawn.coroutine is not None:
             spawned.add(spawn.coroutine)
-    for node in walk(function.body):
+    for node in inside(function):
         if isinstance(node, nodes.Call) and node not in spawned:
             yield node
 
@@ -177,7 +177,7 @@ def _keeps_and_waits(facts: Facts, node: nodes.NodeNG) -> Waited:
 
 
 def _spawns_in(facts: Facts, function: nodes.FunctionDef) -> list[Spawn]:
-    found = [facts.spawns.of(node) for node in walk(function.body) if isinstance(node, nodes.Call)]
+    found = [facts.spawns.of(node) for node in inside(function) if isinstance(node, nodes.Call)]
     return [spawn for spawn in found if spawn is not None and not spawn.scoped]
 
 

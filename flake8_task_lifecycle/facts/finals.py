@@ -15,7 +15,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Span
-from flake8_task_lifecycle.names import last_word, qualified_name
+from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -33,13 +33,13 @@ class Discard:
 def discards(facts: Facts) -> list[Discard]:
     """Every such statement of the module's coroutines, in source order."""
     found: dict[nodes.NodeNG, Discard] = {}
-    for function in facts.tree.functions:
-        if isinstance(function, nodes.AsyncFunctionDef):
-            for node in walk(function.body):
-                if isinstance(node, nodes.Try | nodes.TryStar) and node.finalbody:
-                    for statement in _lost_through(facts, function, node):
-                        span = facts.source.span_of(statement)
-                        found[statement] = Discard(span, _keyword(statement), qualified_name(function))
+    for node in facts.tree.guards:
+        if isinstance(node, nodes.Try | nodes.TryStar) and node.finalbody:
+            function = enclosing_function(node)
+            if isinstance(function, nodes.AsyncFunctionDef):
+                for statement in _lost_through(facts, function, node):
+                    span = facts.source.span_of(statement)
+                    found[statement] = Discard(span, _keyword(statement), qualified_name(function))
     return sorted(found.values(), key=lambda discard: discard.span)
 
 

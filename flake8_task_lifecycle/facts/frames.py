@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from astroid import nodes
 
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import inside, walk
 from flake8_task_lifecycle.names import Names
 
 
@@ -24,7 +24,7 @@ def frame_of(function: nodes.FunctionDef, names: Names) -> Frame:
     """The loads in a function, one walk over it and what it nests. ``locals()`` reads every name."""
     frame = Frame()
     nested: list[nodes.NodeNG] = []
-    for node in walk(function.body):
+    for node in inside(function):
         match node:
             case nodes.Name() if not _of_comprehension(node):
                 frame.loads[node.name].append(node)

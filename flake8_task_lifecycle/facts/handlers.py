@@ -103,27 +103,27 @@ class Handlers:
     @cached_property
     def judged(self) -> list[Judged]:
         """The same places with their nodes, for other facts."""
-        found = [judged for function in self._facts.tree.functions for judged in self._in(function)]
+        found = [judged for node in self._facts.tree.guards for judged in self._at(node)]
         return sorted(found, key=lambda judged: judged.absorber.span)
 
-    def _in(self, function: nodes.FunctionDef) -> Iterator[Judged]:
+    def _at(self, node: nodes.NodeNG) -> Iterator[Judged]:
+        function = enclosing_function(node)
         if not isinstance(function, nodes.AsyncFunctionDef):
             return
-        for node in walk(function.body):
-            match node:
-                case nodes.Try() | nodes.TryStar():
-                    for handler in node.handlers:
-                        caught = self._facts.exceptions.caught(handler.type)
-                        if caught.cancellation:
-                            yield self._place(Place.HANDLER, handler, handler, function, caught)
-                case nodes.With():
-                    for context, _ in node.items:
-                        caught = self.managers.suppressed(context)
-                        if caught.cancellation:
-                            yield self._place(Place.SUPPRESS, node, context, function, caught)
-                        elif self.managers.hides(context, asynchronous=isinstance(node, nodes.AsyncWith)):
-                            everything = self._facts.exceptions.caught(None)
-                            yield self._place(Place.MANAGER, node, context, function, everything)
+        match node:
+            case nodes.Try() | nodes.TryStar():
+                for handler in node.handlers:
+                    caught = self._facts.exceptions.caught(handler.type)
+                    if caught.cancellation:
+                        yield self._place(Place.HANDLER, handler, handler, function, caught)
+            case nodes.With():
+                for context, _ in node.items:
+                    caught = self.managers.suppressed(context)
+                    if caught.cancellation:
+                        yield self._place(Place.SUPPRESS, node, context, function, caught)
+                    elif self.managers.hides(context, asynchronous=isinstance(node, nodes.AsyncWith)):
+                        everything = self._facts.exceptions.caught(None)
+                        yield self._place(Place.MANAGER, node, context, function, everything)
 
     def _place(
         self, place: Place, node: nodes.NodeNG, shown: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught

@@ -11,7 +11,7 @@ from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_functions, targets
 from flake8_task_lifecycle.facts.values import LITERAL, Definition, External, known_names
-from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import last_word
 
@@ -53,7 +53,7 @@ def _of_function(facts: Facts, function: nodes.FunctionDef, levels: int) -> Answ
         return Answer(Known.UNKNOWN, "abstract")
     unknown: Answer | None = None
     awaited: list[nodes.NodeNG] = []
-    for node in walk(function.body):
+    for node in inside(function):
         answer = None
         if isinstance(node, nodes.While | nodes.For):
             answer = _of_loop(facts, function, node)
@@ -75,7 +75,7 @@ def endless_loops(facts: Facts, function: nodes.FunctionDef) -> list[nodes.NodeN
     """The function's own loops without bound, in source order."""
     found = [
         node
-        for node in walk(function.body)
+        for node in inside(function)
         if isinstance(node, nodes.While | nodes.For) and _of_loop(facts, function, node).is_yes
     ]
     return sorted(found, key=lambda loop: loop.lineno or 0)
@@ -242,7 +242,7 @@ def _paces_by_timeout(statement: nodes.NodeNG | None) -> bool:
         and bool(node.args)
         and isinstance(node.args[0], nodes.Call)
         and last_word(node.args[0].func) == "wait"
-        for node in walk(statement.body)
+        for node in inside(statement)
     )
 
 

@@ -22,7 +22,7 @@ from flake8_task_lifecycle.facts.loops import is_event_loop
 from flake8_task_lifecycle.facts.mentions import mention_of
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
-from flake8_task_lifecycle.homes import Homes
+from flake8_task_lifecycle.homes import OWN_RECEIVERS, Homes
 from flake8_task_lifecycle.names import dotted, last_word
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
@@ -92,6 +92,8 @@ _WRAPPERS: dict[Returned | None, tuple[Form | None, bool]] = {
 _SPAWN_WORDS = (*sorted({name.rpartition(".")[2] for name in _SPAWNERS}), "start_soon", "map", "")
 _SCOPED_WORDS = (*sorted(frameworks.last_words(Does.SCOPES) - {"create_task", "start_soon"}), "run")
 _GROUP_NAME = re.compile(r"tg|group|nursery|sched|context|ctx|portal|scope", re.IGNORECASE)
+_SPAWNING = frozenset(source.SPAWN_WORDS)
+_OWN_RECEIVERS = frozenset({"", *(f"{receiver}." for receiver in OWN_RECEIVERS)})
 ReturnedTask = Callable[[nodes.FunctionDef], Returned]
 
 
@@ -118,11 +120,11 @@ class Spawns:
         self._options = options
         self._returned_task = returned_task
         self._by_call: dict[nodes.Call, Spawn | None] = {}
+        self._wrappers: dict[str, bool] = {}
 
     def all(self) -> list[Spawn]:
         """Every spawn of the module in source order, callbacks that are spawns themselves included."""
-        words = self._words
-        calls = [call for word in sorted(words) for call in self._tree.calls.get(word, ())]
+        calls = [call for word, calls in self._tree.calls.items() if self._may_spawn(word) for call in calls]
         found = [spawn for call in calls if (spawn := self.of(call)) is not None]
         found += self._from_callbacks()
         return sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
@@ -130,50 +132,78 @@ class Spawns:
     def of(self, call: nodes.Call) -> Spawn | None:
         """The spawn that a call is; None when it is none, or not known to be one."""
         word = last_word(call.func)
-        if word not in self._words or self._is_awaited_at_once(call, word) or self._is_other_start(call, word):
+        if not self._may_spawn(word) or self._is_awaited_at_once(call, word) or self._is_other_start(call, word):
             return None
         if call not in self._by_call:
             self._by_call[call] = None
             self._by_call[call] = self._classify(call)
         return self._by_call[call]
 
-    @cached_property
-    def _words(self) -> frozenset[str]:
-        """The last words of everything that could spawn when called.
+    def _may_spawn(self, word: str) -> bool:
+        """Whether a call of this last word may spawn: a known name, another name for one, or a wrapper by its text."""
+        return word in self._known_words or self._is_wrapper(word)
 
-        The known names, their other names in this module, and its functions that call one and return something.
-        """
-        tree = self._tree
-        named = {name.rpartition(".")[2] for name in self._options.spawners | self._options.keeping_spawners}
-        named |= frameworks.last_words(Does.KEEPS)
+    @cached_property
+    def _known_words(self) -> frozenset[str]:
+        """The last words of the known names that spawn, and their other names in this module."""
         scoped = _SCOPED_WORDS if self._outline.mentions_groups else ()
-        waiting = [*_SPAWN_WORDS, *scoped, *sorted(named | self._foreign_words)]
+        waiting = [*_SPAWN_WORDS, *scoped, *self._named_in_any_option, *frameworks.last_words(Does.KEEPS)]
         words: set[str] = set()
-        other_names = defaultdict(list)
-        for alias, original in tree.aliases:
-            other_names[original].append(alias)
         while waiting:
             word = waiting.pop()
             if word not in words:
                 words.add(word)
-                waiting += other_names[word]
-                if not waiting:
-                    waiting += self._outline.returning(frozenset(source.SPAWN_WORDS), frozenset(words)) - words
+                waiting += self._other_names.get(word, ())
         return frozenset(words)
 
     @cached_property
-    def _foreign_words(self) -> frozenset[str]:
-        """The names of functions of other modules that may return a task they spawned, by their text alone.
+    def _other_names(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for alias, original in self._tree.aliases:
+            found[original].append(alias)
+        return found
+
+    @cached_property
+    def _originals(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for alias, original in self._tree.aliases:
+            found[alias].append(original)
+        return found
+
+    @cached_property
+    def _named_in_any_option(self) -> frozenset[str]:
+        return frozenset(name.rpartition(".")[2] for name in self._options.spawners | self._options.keeping_spawners)
+
+    def _is_wrapper(self, word: str) -> bool:
+        """Whether a function of this name, here or elsewhere, may return a task it spawned, by text alone."""
+        if word not in self._wrappers:
+            self._wrappers[word] = bool(word) and self._leads_to_spawn(word)
+        return self._wrappers[word]
+
+    def _leads_to_spawn(self, word: str) -> bool:
+        waiting, seen = [word], {word}
+        while waiting:
+            one = waiting.pop()
+            returned = {
+                called
+                for before, called in self._outline.returned_by(one)
+                if called in _SPAWNING or before in _OWN_RECEIVERS or before.rstrip(".") in self._outline.bindings
+            }
+            if not returned.isdisjoint(self._known_words) or self._is_foreign(one):
+                return True
+            further = {*returned, *self._originals.get(one, ())} - seen
+            seen |= further
+            waiting += sorted(further)
+        return False
+
+    def _is_foreign(self, word: str) -> bool:
+        """Whether some call of this word here may be of another module's function that returns a task it spawned.
 
         What implements an abstract method may be one too: asked for the methods whose result a statement drops.
         """
         if self._homes is None:
-            return frozenset()
-        return frozenset(word for word, calls in self._tree.calls.items() if word and self._is_foreign(word, calls))
-
-    def _is_foreign(self, word: str, calls: list[nodes.Call]) -> bool:
-        assert self._homes is not None
-        mentions = {mention: call for call in calls if (mention := mention_of(call.func)) is not None}
+            return False
+        mentions = {mention: call for call in self._tree.calls.get(word, ()) if (mention := mention_of(call.func))}
         if any(map(self._homes.may_return_task, mentions)):
             return True
         dropped = any(
@@ -192,16 +222,12 @@ class Spawns:
 
     def _is_other_start(self, call: nodes.Call, word: str) -> bool:
         """Whether a ``start`` or ``run`` stands on what is neither named like a group nor known to spawn."""
-        if word not in _SCOPED_WORDS or word in self._named_words or not isinstance(call.func, nodes.Attribute):
+        if word not in _SCOPED_WORDS or not isinstance(call.func, nodes.Attribute):
+            return False
+        if word in self._named_in_any_option or self._is_wrapper(word):
             return False
         receiver = call.func.expr
         return not isinstance(receiver, nodes.Call) and _GROUP_NAME.search(last_word(receiver)) is None
-
-    @cached_property
-    def _named_words(self) -> frozenset[str]:
-        """The words that this module, another module or an option gives to what spawns."""
-        named = {name.rpartition(".")[2] for name in self._options.spawners | self._options.keeping_spawners}
-        return self._outline.returning(frozenset(source.SPAWN_WORDS), self._foreign_words) | self._foreign_words | named
 
     def _is_awaited_at_once(self, call: nodes.Call, word: str) -> bool:
         """Whether a call of a wrapper is awaited where it stands, so that its task cannot be lost or kept."""
@@ -245,7 +271,7 @@ class Spawns:
         match value:
             case External(name) if name in _SPAWNERS:
                 return _SPAWNERS[name], False
-            case External(name) if name.rpartition(".")[2] in self._foreign_words:
+            case External(name) if self._may_be_project_wrapper(name):
                 return _WRAPPERS.get(self._evaluator.elsewhere.ask(name, _returned_elsewhere), (None, False))
             case Partial(function):
                 return self._form_of_value(function)
@@ -256,6 +282,11 @@ class Spawns:
                 if spawn is not None and not spawn.scoped:
                     return Form.WRAPPER, spawn.keeping
         return None, False
+
+    def _may_be_project_wrapper(self, name: str) -> bool:
+        if self._homes is None:
+            return False
+        return self._homes.may_name_wrapper(name) or self._is_wrapper(name.rpartition(".")[2])
 
     def _is_scoped(self, function: nodes.Attribute) -> bool:
         scoped = library.SCOPED | frameworks.names(Does.SCOPES)

@@ -10,7 +10,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import inside
 from flake8_task_lifecycle.names import enclosing_class, enclosing_function
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _awaited_parameters(function: nodes.FunctionDef) -> Iterator[str]:
     if not isinstance(function, nodes.AsyncFunctionDef):
         return
     parameters = {one.name for one in positional(function)}
-    for node in walk(function.body):
+    for node in inside(function):
         if isinstance(node, nodes.Await):
             value = node.value
             if isinstance(value, nodes.Call) and isinstance(value.func, nodes.Name):
