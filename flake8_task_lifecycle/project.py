@@ -111,8 +111,8 @@ class _Store:
         if tree is not None:
             self._tree_bytes -= tree[0][1]
 
-    def tree(self, module: ModuleFile, build: Callable[[ast.Module, str], _Tree]) -> _Tree | None:
-        """The tree that ``build`` makes of a module and its name; None when it cannot be read or parsed."""
+    def tree(self, module: ModuleFile, build: Callable[[ast.Module, str, str], _Tree]) -> _Tree | None:
+        """The tree that ``build`` makes of a module, its name and its text; None when it cannot be read or parsed."""
         text = self.text(module.path)
         if text is None:
             return None
@@ -124,7 +124,7 @@ class _Store:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                tree = build(ast.parse(text), module.name)
+                tree = build(ast.parse(text), module.name, text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         self.builds += 1

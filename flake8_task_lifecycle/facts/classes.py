@@ -21,7 +21,7 @@ class Classes:
         self._tree = tree
         self._names = names
         self._bases = bases
-        self._stores: dict[nodes.ClassDef, dict[str, list[nodes.AssignAttr]]] | None = None
+        self._stores: dict[str, dict[nodes.ClassDef, list[nodes.AssignAttr]]] = {}
         self._hierarchies: dict[nodes.ClassDef, list[nodes.ClassDef]] = {}
 
     def of_self(self, receiver: nodes.NodeNG) -> nodes.ClassDef | None:
@@ -37,14 +37,13 @@ class Classes:
 
     def stores(self, owner: nodes.ClassDef, attribute: str) -> list[nodes.AssignAttr]:
         """The assignments to ``self.attribute`` in the methods of a class, in source order."""
-        if self._stores is None:
-            self._stores = defaultdict(lambda: defaultdict(list))
-            for name, stores in self._tree.attribute_stores.items():
-                for store in stores:
-                    home = self.of_self(store.expr)
-                    if home is not None:
-                        self._stores[home][name].append(store)
-        return self._stores[owner][attribute] if owner in self._stores else []
+        if attribute not in self._stores:
+            self._stores[attribute] = defaultdict(list)
+            for store in self._tree.attribute_stores.get(attribute):
+                home = self.of_self(store.expr)
+                if home is not None:
+                    self._stores[attribute][home].append(store)
+        return self._stores[attribute].get(owner, [])
 
     def hierarchy(self, owner: nodes.ClassDef) -> list[nodes.ClassDef]:
         """The class and its bases in this module, nearest first, each once."""

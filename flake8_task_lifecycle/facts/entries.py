@@ -7,6 +7,7 @@ does not resolve counts as a possible spawn, never as a proof of an await.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,6 @@ class Entries:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._known: dict[nodes.FunctionDef, Answer] = {}
-        self._references: dict[str, list[nodes.NodeNG]] | None = None
         self._parameters: dict[tuple[nodes.FunctionDef, str], Starts] = {}
 
     def is_entry(self, function: nodes.FunctionDef) -> Answer:
@@ -154,16 +154,9 @@ class Entries:
         classes = self._facts.evaluator.classes
         return one in classes.hierarchy(other) or other in classes.hierarchy(one)
 
-    def _referenced(self, word: str) -> list[nodes.NodeNG]:
+    def _referenced(self, word: str) -> Sequence[nodes.NodeNG]:
         """The arguments of calls that are this name, not called."""
-        if self._references is None:
-            self._references = {}
-            for calls in self._facts.tree.calls.values():
-                for call in calls:
-                    for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
-                        if isinstance(argument, nodes.Name | nodes.Attribute):
-                            self._references.setdefault(last_word(argument), []).append(argument)
-        return self._references.get(word, [])
+        return self._facts.tree.arguments.get(word)
 
     def _fate(self, coroutine: nodes.NodeNG, depth: int) -> Starts:
         """What becomes of a coroutine: from the call that makes it outwards."""
