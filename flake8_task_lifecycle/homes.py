@@ -6,7 +6,7 @@ Nothing is built. Only the modules that a name leads to are read, each once a ru
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.project import STORE, ModuleFile, Project, absolute
@@ -22,8 +22,7 @@ Place = tuple[ModuleFile, str]
 """A module and the name under which it defines a function."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """A function as a call names it: what stands before its last word, that word, and the class around the call."""
 
     receiver: str

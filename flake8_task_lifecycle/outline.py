@@ -143,20 +143,34 @@ class Outline:
 
     def promised_by(self, function: str) -> tuple[str, ...]:
         """The classes, as written, that functions of that name are annotated to return."""
-        found = (_PROMISE.match(self._text, end) for _, name, _, end in self._functions if name == function)
+        found = (_PROMISE.match(self._text, begin) for begin, _ in self._bodies.get(function, ()))
         return tuple(dict.fromkeys(match[1] for match in found if match is not None))
 
     def returned_by(self, function: str) -> frozenset[tuple[str, str]]:
-        """The calls whose value functions of that name may return, as ``returned_calls`` gives them."""
-        bodies = (body for name, body in self._bodies if name == function)
-        return frozenset().union(*(_returned_words(body) for body in bodies if "return" in body))
+        """The calls whose value functions of that name may return, directly or through a local.
+
+        Each is the text before the last word of what is called (``self.``, ``asyncio.``), and that word.
+        """
+        if function not in self._bodies:
+            return frozenset()
+        if function not in self._returned:
+            bodies = [self._text[begin:end] for begin, end in self._bodies[function]]
+            self._returned[function] = frozenset().union(
+                *(_returned_words(body) for body in bodies if "return" in body)
+            )
+        return self._returned[function]
+
+    @cached_property
+    def _returned(self) -> dict[str, frozenset[tuple[str, str]]]:
+        return {}
 
     @cached_property
     def hides_errors(self) -> bool:
         """Whether a context manager that says it has dealt with an exception may be defined here."""
         if "exit__" not in self._text or "return True" not in self._text:
             return False
-        return any("return True" in body for name, body in self._bodies if name in {"__exit__", "__aexit__"})
+        exits = [*self._bodies.get("__exit__", ()), *self._bodies.get("__aexit__", ())]
+        return any(self._text.find("return True", begin, end) >= 0 for begin, end in exits)
 
     @cached_property
     def mentions_groups(self) -> bool:
@@ -174,46 +188,36 @@ class Outline:
         """The functions that are marked abstract."""
         return frozenset(_ABSTRACT.findall(self._text)) if "abstractmethod" in self._text else frozenset()
 
-    @property
-    def _bodies(self) -> Iterator[tuple[str, str]]:
-        """The functions, each with the text up to the next definition."""
-        functions = self._functions
-        for (_, name, _, begin), (_, _, end, _) in pairwise([*functions, ("", "", len(self._text), 0)]):
-            yield name, self._text[begin:end]
-
     @cached_property
-    def returned_calls(self) -> dict[str, frozenset[tuple[str, str]]]:
-        """For every function, the calls whose value it may return, directly or through a local.
-
-        Each is the text before the last word of what is called (``self.``, ``asyncio.``), and that word.
-        """
-        found: dict[str, frozenset[tuple[str, str]]] = {}
-        for name, body in self._bodies:
-            if "return" in body:
-                words = _returned_words(body)
-                if words:
-                    found[name] = found.get(name, frozenset()) | words
+    def _bodies(self) -> dict[str, list[tuple[int, int]]]:
+        """Where the functions of each name begin, after it, and end, where the next definition starts."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for (_, name, _, begin), (_, _, end, _) in pairwise([*self._functions, ("", "", len(self._text), 0)]):
+            found.setdefault(name, []).append((begin, end))
         return found
 
-    def returning(self, spawners: frozenset[str], wrappers: frozenset[str] = frozenset()) -> frozenset[str]:
-        """The functions that may return what a call of a spawner gives, or of a wrapper, through each other too.
+    def returning(self, spawners: frozenset[str]) -> frozenset[str]:
+        """The functions that may return what a call of a spawner gives, through each other too.
 
-        A spawner counts on any receiver, a wrapper by itself, on the object or class itself, and on an imported name.
+        A spawner counts on any receiver, a function of the module by itself, on the object or class itself, and on an
+        imported name.
         """
-        if not any(word in self._text for word in spawners | wrappers):
+        if not any(word in self._text for word in spawners):
             return frozenset()
         receivers = _OWN_RECEIVERS | {f"{name}." for name in self.bindings}
         found: set[str] = set()
         while True:
-            inner = wrappers | found
-            grown = {
-                name
-                for name, called in self.returned_calls.items()
-                if any(word in spawners or (word in inner and before in receivers) for before, word in called)
-            }
+            grown = {name for name in self._bodies if self._returns_one_of(name, spawners, found, receivers)}
             if grown <= found:
                 return frozenset(found)
             found |= grown
+
+    def _returns_one_of(
+        self, function: str, spawners: frozenset[str], found: set[str], receivers: frozenset[str]
+    ) -> bool:
+        return any(
+            word in spawners or (word in found and before in receivers) for before, word in self.returned_by(function)
+        )
 
 
 def _places(text: str, words: str) -> Iterator[tuple[int, int]]:

@@ -1,9 +1,14 @@
 """What a run costs, against what it costs to parse the same files: ``make bench``.
 
 Two sets of files from pinned wheels of real projects: a seeded random choice of all files, and every file full of
-tasks. In one process, for each file and on a fresh tree each time: the seconds of ``ast.parse``, then the seconds in
-each checker's ``run()`` as flake8 calls it. A ratio is the sum of a checker's seconds over the sum of the parser's,
-each the best of several passes over the whole set.
+tasks. Each measure is a process of its own, as one worker of flake8 is: for each file the seconds of ``ast.parse``,
+then the seconds in the checker's ``run()`` as flake8 calls it, the garbage collector left as Python sets it. Nothing is
+known beforehand of the files or of those around them. The best of several processes counts.
+
+The seconds are divided by the parser's in three processes. In the checker's own, where the collector also clears away
+what the checker left behind. In that of the first peer, which is what flake8 pays with another plugin in our place. And
+in one without any checker, the strictest: there the parser meets nobody's garbage. The last column is what a user waits
+longer for having the checker: its seconds, and those that it adds to the parser's.
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from __future__ import annotations
 import argparse
 import ast
 import cProfile
-import gc
+import datetime
 import importlib.metadata
 import io
+import json
 import platform
 import pstats
 import random
@@ -25,7 +31,7 @@ import tokenize
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +51,15 @@ WHEELS = (
 )
 # fmt: on
 
+NOBODY = "none"
 OURS = "flake8-task-lifecycle"
-CHECKERS = {OURS: "TLC", "flake8-bugbear": "B", "flake8-async": "ASY"}
-ALWAYS_SHOWN = ("flake8", "astroid", *CHECKERS)
+OURS_WHOLE = f"{OURS}, every code"
+PEERS = {"flake8-bugbear": "B", "flake8-async": "ASY"}
+SLOW_PEERS = frozenset({"flake8-async"})  # one process of theirs takes minutes
+KINDS = {"random": "A random choice of all files", "tasks": "Every file with five or more words that spawn"}
+HEAD = ["checker", "seconds", "own process", "first peer's", "parser alone", "added seconds", "findings"]
+MARKS = ("<!-- tables -->", "<!-- end of tables -->")
+ALWAYS_SHOWN = ("flake8", "astroid", OURS, *PEERS)
 
 SPAWN_WORD = re.compile(
     rb"\b(?:create_task|ensure_future|run_coroutine_threadsafe|start_soon|asyncio\.(?:gather|shield|Task))\s*\("
@@ -73,68 +85,128 @@ class Sample:
 
 @dataclass(slots=True)
 class Pass:
-    """What one pass over a set took: seconds of the parser and, by checker, of its runs."""
+    """What one process took over a set: seconds of the parser and of one checker, its findings, its slowest files."""
 
     parse: float = 0.0
-    runs: dict[str, float] = field(default_factory=dict)
-    found: dict[str, int] = field(default_factory=dict)
-    slowest: list[tuple[float, float, Path]] = field(default_factory=list)
-    """Of our own runs: seconds, seconds of the parser, file."""
+    run: float = 0.0
+    found: int = 0
+    slowest: list[tuple[float, float, str]] = field(default_factory=list)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, and print one table."""
+    """Measure, print the tables, and write them where ``--write`` says."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cache", type=Path, default=Path(".bench"), help="where wheels are kept (default: .bench)")
     parser.add_argument("--files", type=int, default=400, help="how many random files (default: 400)")
     parser.add_argument("--seed", type=int, default=1, help="of the random choice (default: 1)")
-    parser.add_argument("--passes", type=int, default=3, help="the best of so many passes counts (default: 3)")
+    parser.add_argument("--passes", type=int, default=3, help="the best of so many processes counts (default: 3)")
     parser.add_argument("--profile", action="store_true", help="also print where our time goes")
     parser.add_argument("--slowest", type=int, default=3, help="print so many of our slowest files (default: 3)")
+    parser.add_argument("--write", type=Path, help="also write the tables between the marks of this page")
+    parser.add_argument("--one", nargs=2, metavar=("CHECKER", "SET"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    if options.one:
+        name, kind = options.one
+        print(json.dumps(asdict(one_pass(name, kind, options))))
+        return 0
 
-    checkers, app = load_checkers()
-    first = run_once(checkers[OURS], app, Path("warm_up.py"), io.StringIO(WARM_UP).readlines()).seconds
-    paths = list(python_files(unpacked(options.cache)))
-    chooser = random.Random(options.seed)
-    shuffled = sorted(paths)
-    chooser.shuffle(shuffled)
-    sets = {
-        f"{options.files} random": list(take(readable(shuffled), options.files)),
-        f">= {FULL_OF_TASKS} spawn words": list(readable(one for one in sorted(paths) if is_full_of_tasks(one))),
-    }
-    print(f"Python {platform.python_version()} on {platform.machine()}; " + "; ".join(versions()))
-    print(f"{len(WHEELS)} projects, {len(paths)} files; seed {options.seed}; best of {options.passes} passes")
-    print(f"first file of a process, imports included: {first * 1000:.0f} ms")
-    print()
-    header = ["set", "files", "lines", "parse s", *(f"{name} s / ratio / found" for name in checkers)]
-    rows = [header]
+    unpacked(options.cache)
+    lines = [f"Python {platform.python_version()} on {platform.machine()}; " + "; ".join(versions()) + ".", ""]
+    names = [NOBODY, OURS, OURS_WHOLE, *(name for name in PEERS if is_installed(name))]
     notes = []
-    for title, samples in sets.items():
-        passes = [one_pass(checkers, app, samples) for _ in range(options.passes)]
-        rows.append(table_row(title, samples, passes, list(checkers)))
-        notes += slow_files(title, passes[-1], options.slowest)
-    print_table(rows)
-    print("\n".join(notes))
+    for kind in KINDS:
+        samples = samples_of(kind, options)
+        size = sum(len(one.lines) for one in samples)
+        lines += [f"{KINDS[kind]}: {len(samples)} files, {size} lines.", ""]
+        best = {name: best_pass(name, kind, options) for name in names}
+        lines += [*table([HEAD, *rows_of(best)]), ""]
+        notes += [
+            f"slowest, {kind}: {seconds * 1000:.0f} ms, {seconds / parse:.1f} of its parse, {path}"
+            for seconds, parse, path in best[OURS].slowest
+        ]
+    print("\n".join([*lines, *notes]))
+    if options.write:
+        written_between_marks(options.write, lines)
     if options.profile:
-        for title, samples in sets.items():
-            print_profile(title, samples, checkers[OURS], app)
+        for kind in KINDS:
+            print_profile(kind, samples_of(kind, options))
     return 0
 
 
-def load_checkers() -> tuple[dict[str, LoadedPlugin], Application]:
-    """The checkers that are installed, as flake8 loads and configures them, and the application that did so."""
+def rows_of(best: dict[str, Pass]) -> Iterator[list[str]]:
+    """A row for each checker."""
+    alone = best[NOBODY].parse
+    beside = next((best[peer].parse for peer in PEERS if peer in best), alone)
+    for name, one in best.items():
+        if name != NOBODY:
+            ratios = [f"{one.run / parse:.2f}" for parse in (one.parse, beside, alone)]
+            yield [name, f"{one.run:.2f}", *ratios, f"{one.run + one.parse - alone:.2f}", str(one.found)]
+
+
+def best_pass(name: str, kind: str, options: argparse.Namespace) -> Pass:
+    """The quickest of several processes that run one checker over one set."""
+    command = [sys.executable, "-m", "tests.bench", "--one", name, kind, "--seed", str(options.seed)]
+    command += ["--cache", str(options.cache), "--files", str(options.files), "--slowest", str(options.slowest)]
+    passes = 1 if name in SLOW_PEERS else options.passes
+    said = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(passes)]
+    return min((Pass(**json.loads(one)) for one in said), key=lambda one: one.run or one.parse)
+
+
+def one_pass(name: str, kind: str, options: argparse.Namespace) -> Pass:
+    """Every file of a set once through the parser and through one checker."""
+    app, plugin = load_checker(name)
+    samples = samples_of(kind, options)
+    if plugin is not None:
+        run_once(plugin, app, Path("warm_up.py"), io.StringIO(WARM_UP).readlines(), fresh_tree([WARM_UP]))
+    total = Pass()
+    for sample in samples:
+        text = "".join(sample.lines)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            begin = time.perf_counter()
+            tree = ast.parse(text)
+            parsing = time.perf_counter() - begin
+        total.parse += parsing
+        if plugin is not None:
+            seconds, found = run_once(plugin, app, sample.path, sample.lines, tree)
+            total.run += seconds
+            total.found += found
+            total.slowest.append((seconds, parsing, "/".join(sample.path.parts[-3:])))
+    total.slowest = sorted(total.slowest, reverse=True)[: options.slowest]
+    return total
+
+
+def samples_of(kind: str, options: argparse.Namespace) -> list[Sample]:
+    """The files of one set."""
+    paths = sorted(python_files(unpacked(options.cache)))
+    if kind == "tasks":
+        return list(readable(one for one in paths if is_full_of_tasks(one)))
+    random.Random(options.seed).shuffle(paths)
+    return list(take(readable(paths), options.files))
+
+
+def load_checker(name: str) -> tuple[Application, LoadedPlugin | None]:
+    """flake8 with its options, and a checker as it loads and configures it; None for no checker."""
+    prefixes = {**PEERS, OURS: "TLC", OURS_WHOLE: "TLC"}
     app = Application()
-    app.initialize(["--isolated", f"--select={','.join(CHECKERS.values())}"])
+    chosen = ["TLC1"] if name == OURS_WHOLE else []
+    app.initialize(["--isolated", f"--select={','.join([*prefixes.values(), *chosen])}"])
+    if name == NOBODY:
+        return app, None
     assert app.plugins is not None
-    found = {}
-    for name, prefix in CHECKERS.items():
-        for plugin in app.plugins.checkers.tree:
-            if plugin.plugin.package == name and plugin.entry_name == prefix:
-                found[name] = plugin
-    if OURS not in found:
-        sys.exit(f"bench: {OURS} is not installed")
-    return found, app
+    for plugin in app.plugins.checkers.tree:
+        if plugin.plugin.package == name.partition(",")[0] and plugin.entry_name == prefixes[name]:
+            return app, plugin
+    sys.exit(f"bench: {name} is not installed")
+
+
+def is_installed(name: str) -> bool:
+    """Whether a peer can be measured."""
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def unpacked(cache: Path) -> list[Path]:
@@ -197,56 +269,16 @@ def fresh_tree(lines: Sequence[str]) -> ast.Module:
         return ast.parse("".join(lines))
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a checker over one file."""
-
-    seconds: float
-    found: int
-
-
-def settle() -> None:
-    """Collect what earlier runs left behind, and let what stays in memory burden nobody's next collection."""
-    gc.collect()
-    gc.freeze()
-
-
-def run_once(plugin: LoadedPlugin, app: Application, path: Path, lines: list[str]) -> Run:
-    """One run of a checker on a fresh tree, called with the parameters it asks flake8 for."""
-    settle()
-    tree = fresh_tree(lines)
+def run_once(
+    plugin: LoadedPlugin, app: Application, path: Path, lines: list[str], tree: ast.Module
+) -> tuple[float, int]:
+    """Seconds and findings of one run of a checker, called with the parameters it asks flake8 for."""
     assert app.options is not None
     processor = FileProcessor(str(path), app.options, list(lines))
     parameters: dict[str, Any] = processor.keyword_arguments_for(plugin.parameters, {"tree": tree})
     begin = time.perf_counter()
-    found = sum(1 for _ in plugin.obj(tree=tree, **parameters).run())
-    return Run(time.perf_counter() - begin, found)
-
-
-def parse_once(lines: Sequence[str]) -> float:
-    """Seconds to parse one file."""
-    text = "".join(lines)
-    settle()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        begin = time.perf_counter()
-        ast.parse(text)
-        return time.perf_counter() - begin
-
-
-def one_pass(checkers: dict[str, LoadedPlugin], app: Application, samples: Sequence[Sample]) -> Pass:
-    """Every file once through the parser and through each checker."""
-    total = Pass(runs=dict.fromkeys(checkers, 0.0), found=dict.fromkeys(checkers, 0))
-    for sample in samples:
-        parsing = parse_once(sample.lines)
-        total.parse += parsing
-        for name, plugin in checkers.items():
-            run = run_once(plugin, app, sample.path, sample.lines)
-            total.runs[name] += run.seconds
-            total.found[name] += run.found
-            if name == OURS:
-                total.slowest.append((run.seconds, parsing, sample.path))
-    return total
+    found = sum(1 for _ in plugin.obj(**{"tree": tree, **parameters}).run())
+    return time.perf_counter() - begin, found
 
 
 def versions() -> list[str]:
@@ -260,34 +292,27 @@ def versions() -> list[str]:
     return said
 
 
-def table_row(title: str, samples: Sequence[Sample], passes: Sequence[Pass], names: Sequence[str]) -> list[str]:
-    """One line of the table: the best pass of each measure."""
-    parse = min(one.parse for one in passes)
-    row = [title, str(len(samples)), str(sum(len(one.lines) for one in samples)), f"{parse:.3f}"]
-    for name in names:
-        seconds = min(one.runs[name] for one in passes)
-        row.append(f"{seconds:.3f} / {seconds / parse:.2f} / {passes[-1].found[name]}")
-    return row
-
-
-def slow_files(title: str, one: Pass, count: int) -> list[str]:
-    """A line for each of our slowest files of a pass."""
-    slowest = sorted(one.slowest, reverse=True)[:count]
-    return [
-        f"slowest of {title}: {seconds * 1000:.0f} ms, {seconds / parse:.1f} of the parse, {Path(*path.parts[-4:])}"
-        for seconds, parse, path in slowest
-    ]
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Columns side by side."""
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as a table in Markdown, the first of them its head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    padded.insert(1, ["-" * width for width in widths])
+    return [f"| {' | '.join(row)} |" for row in padded]
 
 
-def print_profile(title: str, samples: Sequence[Sample], plugin: LoadedPlugin, app: Application) -> None:
+def written_between_marks(page: Path, lines: Sequence[str]) -> None:
+    """Puts the tables, with today's date, between the two marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    body = "\n".join([MARKS[0], "", f"Measured on {today}, {len(WHEELS)} projects.", "", *lines])
+    page.write_text(f"{before}{body}{MARKS[1]}{after}", encoding="utf-8")
+
+
+def print_profile(title: str, samples: Sequence[Sample]) -> None:
     """Where our time goes over one set."""
+    app, plugin = load_checker(OURS)
+    assert plugin is not None
     profile = cProfile.Profile()
     assert app.options is not None
     for sample in samples:
@@ -295,7 +320,7 @@ def print_profile(title: str, samples: Sequence[Sample], plugin: LoadedPlugin, a
         processor = FileProcessor(str(sample.path), app.options, list(sample.lines))
         parameters: dict[str, Any] = processor.keyword_arguments_for(plugin.parameters, {"tree": tree})
         profile.enable()
-        list(plugin.obj(tree=tree, **parameters).run())
+        list(plugin.obj(**{"tree": tree, **parameters}).run())
         profile.disable()
     print(f"\n{title}: by own time, then by time with callees")
     statistics = pstats.Stats(profile)
