@@ -11,9 +11,9 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import frameworks
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator, is_property
 from flake8_task_lifecycle.facts.frameworks import Does
-from flake8_task_lifecycle.facts.mentions import mention_of
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
+from flake8_task_lifecycle.facts.wording import mention_of
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word, qualified_name
 

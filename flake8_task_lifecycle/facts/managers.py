@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.exceptions import NOTHING, Caught
-from flake8_task_lifecycle.facts.mentions import mention_of
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Instance, known_names
+from flake8_task_lifecycle.facts.wording import mention_of
 from flake8_task_lifecycle.flow import FlowTooLarge
 from flake8_task_lifecycle.names import last_word
 

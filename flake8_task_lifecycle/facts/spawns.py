@@ -19,9 +19,9 @@ from flake8_task_lifecycle.facts.coroutines import Coroutines, Kind
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.loops import is_event_loop
-from flake8_task_lifecycle.facts.mentions import mention_of
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
+from flake8_task_lifecycle.facts.wording import mention_of
 from flake8_task_lifecycle.homes import OWN_RECEIVERS, Homes
 from flake8_task_lifecycle.names import dotted, last_word
 from flake8_task_lifecycle.options import Options
