@@ -8,6 +8,7 @@ METADATA := pyproject.toml flake8_task_lifecycle/__init__.py
 RUN_STAMP := $(VENV)/.installed-run
 TEST_STAMP := $(VENV)/.installed-test
 DEV_STAMP := $(VENV)/.installed-dev
+SLOW_STAMP := $(VENV)/.installed-slow
 DOCS_STAMP := $(VENV)/.installed-docs
 BENCH := .venv-bench
 LOW_ASTROID := .venv-low-astroid
@@ -47,7 +48,7 @@ low: $(LOW_ASTROID)/.installed $(LOW_FLAKE8)/.installed
 	$(LOW_ASTROID)/bin/python -m pytest -q -m 'not slow'
 	$(LOW_FLAKE8)/bin/python -m pytest -q -m 'not slow'
 
-slow: $(DEV_STAMP)
+slow: $(SLOW_STAMP)
 	$(BIN)/python -m pytest -q -m slow
 
 bench: $(BENCH)/.installed
@@ -79,6 +80,9 @@ $(TEST_STAMP): $(METADATA)
 
 $(DEV_STAMP): $(METADATA)
 	$(call install,$(VENV),-e .[dev])
+
+$(SLOW_STAMP): $(METADATA)
+	$(call install,$(VENV),-e .[test] -e .[slow])
 
 $(DOCS_STAMP): $(METADATA)
 	$(call install,$(VENV),-e .[docs])

@@ -11,7 +11,8 @@ flow, facts      paths through a function; spawns, owners, releases: the nouns
 rules            one file a code: a few questions to the facts and a message
 engine           source to facts to rules to sorted findings
 plugin           the only room that knows flake8
-__main__         the command task-lifecycle: what the codes mean, in the terminal
+audit            every task site with the evidence for its verdict, in six forms
+__main__         the command task-lifecycle: the audit, and what the codes mean, in the terminal
 """
 
 __version__ = "0.1.0"

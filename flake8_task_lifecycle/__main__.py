@@ -1,4 +1,4 @@
-"""``task-lifecycle``, also ``python -m flake8_task_lifecycle``: what the codes mean, in the terminal."""
+"""``task-lifecycle``, also ``python -m flake8_task_lifecycle``: the audit, and what the codes mean, in the terminal."""
 
 from __future__ import annotations
 
@@ -29,8 +29,13 @@ class UsageError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit status: 0, 2 for a wrong use, 141 when nobody reads on."""
-    given = _parser().parse_args(arguments)
+    """Runs one command and gives its exit status: 0, 2 for a wrong use, 141 when nobody reads on; the audit's own."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["audit"]:
+        from flake8_task_lifecycle.audit import cli
+
+        return cli.main(words[1:])
+    given = _parser().parse_args(words)
     try:
         sys.stdout.write(given.command(given))
         sys.stdout.flush()
@@ -48,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(PROGRAM, description="The rules of flake8-task-lifecycle.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    verbs.add_parser("audit", add_help=False, help="report on every task of a project")  # main() has taken it
     verb = verbs.add_parser("explain", help="print the page of a code", description="Print the page of a code.")
     verb.add_argument("code", metavar="CODE", help="a code or a name, such as TLC001 or dangling-task")
     verb.set_defaults(command=_explain)

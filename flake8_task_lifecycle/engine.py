@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from flake8_task_lifecycle.facts import facts_of
+from flake8_task_lifecycle.facts import Facts, facts_of
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.rules import RULES
@@ -26,6 +27,19 @@ EXCLUDES = {
 """What is not said again of the very place that a code is reported at."""
 
 
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What there is to say of one file: its facts, and its findings sorted by position and code, each told once.
+
+    ``facts`` is None when no tree could be built (input nested too deeply). ``lost`` are the code of a rule that
+    failed, or "" for the file itself, each with the reason in one clause.
+    """
+
+    facts: Facts | None
+    findings: tuple[Finding, ...]
+    lost: tuple[tuple[str, str], ...] = ()
+
+
 def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -> list[Finding]:
     """Findings of one file, sorted by position and code.
 
@@ -33,30 +47,50 @@ def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -
     need not exist. A rule that fails is left out, and so are all of them when no tree can be built (input nested
     too deeply); the loss is logged at debug level.
     """
+    return list(examine(tree, lines, name, options).findings)
+
+
+def examine(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -> Examination:
+    """The findings of one file with the facts behind them, and what was lost on the way.
+
+    Takes what ``check`` takes; the facts stay usable for as long as they are held.
+    """
+    source = Source(lines, name)
     with collector_paused():
-        findings = _found(tree, Source(lines, name), options)
-    return sorted(_told_once(findings), key=lambda finding: (finding.span, finding.code, finding.message))
+        try:
+            facts = facts_of(tree, source, options)
+        except Exception as error:
+            _lost(source, "", error)
+            return Examination(None, (), (("", _reason(error)),))
+        findings, lost = _found(facts, source, options)
+    ordered = sorted(_told_once(findings), key=lambda finding: (finding.span, finding.code, finding.message))
+    return Examination(facts, tuple(ordered), tuple(lost))
 
 
-def _found(tree: ast.Module, source: Source, options: Options) -> list[Finding]:
+def _found(facts: Facts, source: Source, options: Options) -> tuple[list[Finding], list[tuple[str, str]]]:
     findings: list[Finding] = []
-    try:
-        facts = facts_of(tree, source, options)
-    except Exception:
-        if not GUARD:
-            raise
-        _log.debug("%s: not analysed", source.name, exc_info=True)
-        return findings
+    lost: list[tuple[str, str]] = []
     for rule in RULES:
         if rule.code not in options.codes:
             continue
         try:
             findings += rule.check(facts)
-        except Exception:
-            if not GUARD:
-                raise
-            _log.debug("%s: %s lost", source.name, rule.code, exc_info=True)
-    return findings
+        except Exception as error:
+            _lost(source, rule.code, error)
+            lost.append((rule.code, _reason(error)))
+    return findings, lost
+
+
+def _lost(source: Source, code: str, error: Exception) -> None:
+    """Logs the loss of a rule, or of the whole file; under tests it is raised instead."""
+    if not GUARD:
+        raise error
+    _log.debug("%s: %s", source.name, f"{code} lost" if code else "not analysed", exc_info=error)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _told_once(findings: list[Finding]) -> list[Finding]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from weakref import WeakKeyDictionary
 
 from astroid import nodes
 
@@ -231,14 +230,14 @@ def evaluated_at_definition(function: nodes.FunctionDef | nodes.Lambda) -> Itera
             yield default
 
 
-_walked: WeakKeyDictionary[nodes.NodeNG, tuple[nodes.NodeNG, ...]] = WeakKeyDictionary()
+_INSIDE = "_nodes_inside"
 
 
 def inside(block: nodes.NodeNG) -> tuple[nodes.NodeNG, ...]:
-    """What ``walk`` gives of the body of a function or statement, walked once."""
-    found = _walked.get(block)
+    """What ``walk`` gives of the body of a function or statement; walked once, and kept with the node itself."""
+    found: tuple[nodes.NodeNG, ...] | None = block.__dict__.get(_INSIDE)
     if found is None:
-        found = _walked[block] = tuple(walk(block.body))
+        found = block.__dict__[_INSIDE] = tuple(walk(block.body))
     return found
 
 

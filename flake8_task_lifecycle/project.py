@@ -276,12 +276,26 @@ class Project:
     def _is_folder(self, name: str) -> bool:
         return name.partition(".")[0] not in _LIBRARY and any(_entries(path) for _, path in self._places(name))
 
+    @property
+    def key(self) -> tuple[Path | None, tuple[Path, ...], tuple[str, ...]]:
+        """What the files of one project have in common."""
+        return (self._base, self._layout.roots, self._layout.parts[:1])
+
+    @property
+    def base(self) -> Path:
+        """The folder that holds the project's files."""
+        return self._base or self._path.parent
+
+    @property
+    def _base(self) -> Path | None:
+        layout = self._layout
+        if layout.marked is None and layout.parts:
+            return layout.parent / layout.parts[0]
+        return layout.marked
+
     def files(self) -> list[Path] | None:
         """Every Python file of the project in a fixed order; None when there are more than may be read."""
-        layout = self._layout
-        base = layout.marked
-        if base is None and layout.parts:
-            base = layout.parent / layout.parts[0]
+        base = self._base
         if base is None:
             return sorted(self._path.parent.glob("*.py"))
         return _listing(base)

@@ -80,7 +80,7 @@ def test_rules_are_listed_for_programs(capsys: pytest.CaptureFixture[str]) -> No
     assert pages.summary(RULES[3])[0].isupper()
 
 
-@pytest.mark.parametrize("arguments", [[], ["explain"], ["audit"], ["rules", "--format", "xml"], ["rules", "TLC001"]])
+@pytest.mark.parametrize("arguments", [[], ["explain"], ["rules", "--format", "xml"], ["rules", "TLC001"]])
 def test_wrong_use(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -133,13 +133,18 @@ def facts_of(tree: ast.Module, source: Source, options: Options) -> Facts:
 
     ``tree`` is what ``ast.parse`` made of the source; it is left unchanged.
     """
+    world = world_of(source.name, "".join(source.lines), options)
+    name = world.module.name if world.module is not None else ""
+    facts = Facts(build(tree, name), source, options, world, world.module)
+    world.add(facts)
+    return facts
+
+
+def world_of(path: str, text: str, options: Options) -> World:
+    """The project around a file, by the name that the file is displayed under and its text."""
 
     def other(world: World, module: ModuleFile, text: Source) -> Facts | None:
         built = STORE.tree(module, build)
         return Facts(built, text, options, world, module) if built is not None else None
 
-    world = World(source.name, "".join(source.lines), other)
-    name = world.module.name if world.module is not None else ""
-    facts = Facts(build(tree, name), source, options, world, world.module)
-    world.add(facts)
-    return facts
+    return World(path, text, other)

@@ -42,24 +42,29 @@ def looks_first(
     facts: Facts, function: nodes.FunctionDef, store: nodes.NodeNG, place: Place, events: tuple[SlotEvent, ...]
 ) -> bool:
     """Whether some way to a statement tests a state, releases the old task, or hands it on."""
-    statement = store.statement()
-    for node in _before(facts, function, statement):
+    return next(looks_before(facts, function, store, place, events), None) is not None
+
+
+def looks_before(
+    facts: Facts, function: nodes.FunctionDef, store: nodes.NodeNG, place: Place, events: tuple[SlotEvent, ...]
+) -> Iterator[nodes.NodeNG]:
+    """The nodes on the way to a statement that do, in no set order."""
+    for node in _before(facts, function, store.statement()):
         match node:
             case nodes.If() | nodes.While() | nodes.Assert() | nodes.IfExp():
-                if _tests_state(facts, node.test, place):
-                    return True
+                looks = _tests_state(facts, node.test, place)
             case nodes.Match():
-                if _tests_state(facts, node.subject, place):
-                    return True
+                looks = _tests_state(facts, node.subject, place)
             case nodes.Try():
-                if any(_names_slot(one, place) for one in walk(node.body)):
-                    return True
+                looks = any(names_slot(one, place) for one in walk(node.body))
             case nodes.Call():
-                if _releases(facts, node, store, events):
-                    return True
-            case nodes.Attribute() | nodes.Name() if _names_slot(node, place):
-                return True
-    return False
+                looks = _releases(facts, node, store, events)
+            case nodes.Attribute() | nodes.Name():
+                looks = names_slot(node, place)
+            case _:
+                looks = False
+        if looks:
+            yield node
 
 
 def _before(facts: Facts, function: nodes.FunctionDef, statement: nodes.NodeNG) -> Iterator[nodes.NodeNG]:
@@ -89,7 +94,7 @@ def _before(facts: Facts, function: nodes.FunctionDef, statement: nodes.NodeNG) 
 def _tests_state(facts: Facts, test: nodes.NodeNG, place: Place) -> bool:
     """Whether a test reads the slot, or something of its owner that changes over the owner's life."""
     for node in walk([test]):
-        if _names_slot(node, place):
+        if names_slot(node, place):
             return True
         if isinstance(node, nodes.Call) and last_word(node.func) in {"hasattr", "getattr"} and len(node.args) > 1:
             named = node.args[1]
@@ -150,7 +155,8 @@ def _mutates(method: nodes.Attribute) -> bool:
     }
 
 
-def _names_slot(node: nodes.NodeNG, place: Place) -> bool:
+def names_slot(node: nodes.NodeNG, place: Place) -> bool:
+    """Whether a node reads or stores something of the slot's name."""
     if isinstance(node, nodes.Attribute):
         return not place.is_global and node.attrname == place.attribute
     return isinstance(node, nodes.Name) and place.is_global and node.name == place.attribute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -212,7 +213,7 @@ def _judge_read(read: Read, cancels: list[int], drops: bool) -> Answer:
 
 
 def _yes(facts: Facts, node: nodes.NodeNG, note: str) -> Answer:
-    return Answer(Known.YES, note, (facts.evidence(node, note),))
+    return Answer(Known.YES, note, (replace(facts.evidence(node, note), path=facts.source.name),))
 
 
 def _of_wait(read: Read, cancels: list[int]) -> Answer:

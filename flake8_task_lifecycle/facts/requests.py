@@ -319,7 +319,15 @@ def requested_in(facts: Facts, spawn: nodes.NodeNG | None, signals: Signals) -> 
 
 
 def requests_in(facts: Facts, spawn: nodes.NodeNG | None, signals: Signals) -> Iterator[str]:
-    """The functions of a module that set one of the signals.
+    """The functions of a module that set one of the signals."""
+    for function, _ in request_nodes(facts, spawn, signals):
+        yield qualified_name(function)
+
+
+def request_nodes(
+    facts: Facts, spawn: nodes.NodeNG | None, signals: Signals
+) -> Iterator[tuple[nodes.FunctionDef, nodes.NodeNG]]:
+    """The same functions, each with the node that sets the signal.
 
     Stores and calls inside the coroutine's own functions, in initializers and in the function that spawns, before the
     loop runs, are no requests.
@@ -332,7 +340,7 @@ def requests_in(facts: Facts, spawn: nodes.NodeNG | None, signals: Signals) -> I
             continue
         if function is starter and not isinstance(node, nodes.Call):
             continue
-        yield name
+        yield function, node
 
 
 def _setting(facts: Facts, signals: Signals) -> Iterator[tuple[nodes.FunctionDef, nodes.NodeNG]]:

@@ -87,7 +87,7 @@ class Shutdown:
     def _found(self) -> list[tuple[_Started, Role, nodes.NodeNG]]:
         found = []
         for function in self._facts.tree.functions:
-            role = self._role(function)
+            role = self.role(function)
             if role is None:
                 continue
             try:
@@ -113,7 +113,8 @@ class Shutdown:
             (self._facts.evidence(release, "stopped here, if the yield returns"),),
         )
 
-    def _role(self, function: nodes.FunctionDef) -> Role | None:
+    def role(self, function: nodes.FunctionDef) -> Role | None:
+        """What resumes a generator of the module; None for every other function."""
         decorators = set(decorator_names(function))
         if "fixture" in decorators or self._is_resumed(function):
             return Role.FIXTURE if _yields(function.body) else None

@@ -202,10 +202,25 @@ def _container(target: nodes.NodeNG) -> nodes.NodeNG:
                 return target
 
 
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A node that names a slot, and what happens there. ``sure`` as for an event."""
+
+    kind: Kind
+    node: nodes.NodeNG
+    sure: bool = True
+
+
 def events_in(facts: Facts, place: Place, lineage: frozenset[str], path: str = "") -> Iterator[SlotEvent]:
     """What one module does with a slot, in no set order."""
+    for touch in touches_in(facts, place, lineage, is_foreign=bool(path)):
+        yield _event(facts, touch, path)
+
+
+def touches_in(facts: Facts, place: Place, lineage: frozenset[str], *, is_foreign: bool) -> Iterator[Touch]:
+    """The same with the nodes; ``is_foreign``: the module is not the one that spawns."""
     if place.is_global:
-        yield from _events_of_global(facts, place, path)
+        yield from _touches_of_global(facts, place, is_foreign)
         return
     answers: dict[str, Known] = {}
     nodes_found = [
@@ -220,17 +235,17 @@ def events_in(facts: Facts, place: Place, lineage: frozenset[str], path: str = "
         if answers[key] is not Known.NO:
             sure = answers[key] is Known.YES
             for kind in _kinds(facts, place, node):
-                yield _event(facts, kind, node, path, sure)
-    yield from _by_name(facts, place, path)
+                yield Touch(kind, node, sure)
+    yield from _by_name(facts, place)
 
 
-def _events_of_global(facts: Facts, place: Place, path: str) -> Iterator[SlotEvent]:
-    if not path:
+def _touches_of_global(facts: Facts, place: Place, is_foreign: bool) -> Iterator[Touch]:
+    if not is_foreign:
         for name in facts.name_index.get(place.attribute, ()):
             binding = facts.names.binding(name, name.name)
             if binding is None or isinstance(binding.scope, nodes.Module):
                 for kind in _kinds(facts, place, name):
-                    yield _event(facts, kind, name, path, True)
+                    yield Touch(kind, name)
         return
     for node in [
         *facts.tree.attribute_loads.get(place.attribute, ()),
@@ -239,11 +254,11 @@ def _events_of_global(facts: Facts, place: Place, path: str) -> Iterator[SlotEve
         names = classes_of(facts, node.expr)
         if names is not None and place.home in names:
             for kind in _kinds(facts, place, node):
-                yield _event(facts, kind, node, path, True)
+                yield Touch(kind, node)
     for name in facts.name_index.get(place.attribute, ()):
         if _is_imported(facts, name, place):
             for kind in _kinds(facts, place, name):
-                yield _event(facts, kind, name, path, True)
+                yield Touch(kind, name)
 
 
 def _is_imported(facts: Facts, name: nodes.NodeNG, place: Place) -> bool:
@@ -254,7 +269,7 @@ def _is_imported(facts: Facts, name: nodes.NodeNG, place: Place) -> bool:
     )
 
 
-def _by_name(facts: Facts, place: Place, path: str) -> Iterator[SlotEvent]:
+def _by_name(facts: Facts, place: Place) -> Iterator[Touch]:
     """``getattr(self, "_task")``, ``getattr(self, name)`` over names, ``self.__dict__``: readers that nobody sees."""
     for word in ("getattr", "attrgetter", "delattr", "vars"):
         for call in facts.tree.calls.get(word, ()):
@@ -267,10 +282,10 @@ def _by_name(facts: Facts, place: Place, path: str) -> Iterator[SlotEvent]:
             receiver = call.args[0] if call.args and word != "attrgetter" else None
             if receiver is not None and not named and not _may_hold(facts, receiver, place):
                 continue
-            yield _event(facts, Kind.HANDED, call, path, False)
+            yield Touch(Kind.HANDED, call, sure=False)
     for node in facts.tree.attribute_loads.get("__dict__", ()):
         if _may_hold(facts, node.expr, place):
-            yield _event(facts, Kind.HANDED, node, path, False)
+            yield Touch(Kind.HANDED, node, sure=False)
 
 
 def _may_hold(facts: Facts, receiver: nodes.NodeNG, place: Place) -> bool:
@@ -278,11 +293,10 @@ def _may_hold(facts: Facts, receiver: nodes.NodeNG, place: Place) -> bool:
     return owner is not None and facts.qualified(owner) == place.home
 
 
-def _event(facts: Facts, kind: Kind, node: nodes.NodeNG, path: str, sure: bool) -> SlotEvent:
-    function = enclosing_function(node)
-    return SlotEvent(
-        kind, qualified_name(function) if function is not None else "", facts.source.span_of(node), path, sure
-    )
+def _event(facts: Facts, touch: Touch, path: str) -> SlotEvent:
+    function = enclosing_function(touch.node)
+    name = qualified_name(function) if function is not None else ""
+    return SlotEvent(touch.kind, name, facts.source.span_of(touch.node), path, touch.sure)
 
 
 def _kinds(facts: Facts, place: Place, node: nodes.NodeNG) -> Iterable[Kind]:
@@ -300,13 +314,14 @@ def _kinds(facts: Facts, place: Place, node: nodes.NodeNG) -> Iterable[Kind]:
     use = facts.uses.of(node)
     uses = [use, *facts.owners.aliases(node, use)] if use.names else [use]
     for one in uses:
-        kind = _kind_of(one)
+        kind = kind_of(one)
         if kind is not None:
             kinds.add(kind)
     return sorted(kinds or {Kind.TEST}, key=lambda kind: kind.value)
 
 
-def _kind_of(use: Use) -> Kind | None:
+def kind_of(use: Use) -> Kind | None:
+    """What a use does to the task that it takes; None for what does nothing to it."""
     match use.fate:
         case Fate.AWAITED:
             return Kind.AWAIT

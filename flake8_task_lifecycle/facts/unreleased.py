@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _ENDING = frozenset({Kind.CANCEL, Kind.AWAIT, Kind.REQUEST, Kind.HANDED})
-_STOPS = re.compile(
+STOPS = re.compile(
     r"_*(?:(?:async_)?(?:stop|close|aclose|disconnect|shutdown|cleanup|teardown|terminate|dispose|finish|destroy"
     r"|cancel)(?:_\w+)?|__aexit__|__exit__|connection_lost|unload|on_close|on_shutdown|release)\Z"
 )
@@ -282,7 +282,7 @@ class Held:
 
 def _stopper(events: tuple[SlotEvent, ...]) -> str:
     for event in events:
-        if event.kind in {Kind.CANCEL, Kind.AWAIT} and event.sure and _STOPS.match(event.function.rpartition(".")[2]):
+        if event.kind in {Kind.CANCEL, Kind.AWAIT} and event.sure and STOPS.match(event.function.rpartition(".")[2]):
             return event.function
     return ""
 
@@ -293,12 +293,12 @@ def _function_name(node: nodes.NodeNG) -> str:
 
 
 def _waits_and_is_no_shutdown(_: Facts, function: nodes.FunctionDef) -> bool:
-    if _STOPS.match(function.name) or not isinstance(function, nodes.AsyncFunctionDef):
+    if STOPS.match(function.name) or not isinstance(function, nodes.AsyncFunctionDef):
         return False
     if "asynccontextmanager" in decorator_names(function):
         return False
     calls = {last_word(node.func) for node in walk(function.body) if isinstance(node, nodes.Call)}
-    if any(_STOPS.match(word) for word in calls):
+    if any(STOPS.match(word) for word in calls):
         return False
     return any(
         isinstance(node, nodes.AsyncFor | nodes.AsyncWith)

@@ -53,6 +53,11 @@ class World:
             return None
         return Homes(self._project, module, outline, self._returns_task)
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether half of the budget is used up: the rest may not do for another wide question."""
+        return len(self._facts) * 2 > MAX_BUILDS or self._built_bytes * 2 > MAX_BUILT_BYTES
+
     def add(self, facts: Facts) -> None:
         """Makes the facts of the file itself part of its world."""
         if self.module is not None:

@@ -8,6 +8,9 @@ from typing import Literal
 
 from flake8_task_lifecycle.rules import RULES, Rule
 
+SITE = ""
+"""Where the pages are published, with a slash at its end; "" as long as they are nowhere."""
+
 ON_OR_OFF: dict[bool, Literal["on", "off"]] = {True: "on", False: "off"}
 
 _INDEX = """\
@@ -30,6 +33,11 @@ def summary(rule: Rule) -> str:
     """What the rule flags, in one sentence."""
     first = docstring(rule).partition("\n")[0].removeprefix(f"{rule.name}: ")
     return first[:1].upper() + first[1:]
+
+
+def address(rule: Rule) -> str:
+    """Where the page of a rule is published; "" when it is nowhere."""
+    return SITE and f"{SITE}{rule.code}"
 
 
 def page(rule: Rule) -> str:

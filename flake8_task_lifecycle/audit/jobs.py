@@ -1,0 +1,102 @@
+"""The files of an audit shared out among processes, or examined one after another in this one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from flake8_task_lifecycle.audit.config import Configuration, Settings, load
+from flake8_task_lifecycle.audit.examined import Examiner, Outcome
+from flake8_task_lifecycle.audit.files import File
+from flake8_task_lifecycle.audit.report import Loss
+
+Progress = Callable[[int, int], None]
+"""Called with the number of files that are done, and of all; first with none done."""
+
+_CHUNK = 8  # neighbours share what is learnt of their project
+
+_examiner: Examiner | None = None
+
+
+def outcomes(
+    files: Sequence[File],
+    settings: Settings,
+    configuration: Configuration,
+    root: Path,
+    jobs: int,
+    progress: Progress | None,
+    *,
+    tests: bool,
+) -> list[Outcome]:
+    """What became of each file, in the order of the files whatever the number of processes."""
+    told = progress or _nothing
+    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    if min(jobs, len(chunks)) > 1:
+        return _shared_out(chunks, (settings, root, tests), min(jobs, len(chunks)), told)
+    examiner = Examiner(configuration, root, tests=tests)
+    told(0, len(files))
+    done: list[Outcome] = []
+    for file in files:
+        done.append(examiner.examine(file))
+        told(len(done), len(files))
+    return done
+
+
+def _nothing(_done: int, _all: int) -> None:
+    return
+
+
+def _shared_out(
+    chunks: Sequence[Sequence[File]], wanted: tuple[Settings, Path, bool], jobs: int, told: Progress
+) -> list[Outcome]:
+    before = set(multiprocessing.active_children())
+    total = sum(map(len, chunks))
+    executor = ProcessPoolExecutor(jobs, multiprocessing.get_context(), _begin, wanted)
+    try:
+        waiting = [(chunk, executor.submit(_examine, chunk)) for chunk in chunks]
+        told(0, total)
+        done: list[Outcome] = []
+        for chunk, future in waiting:
+            done += _result(chunk, future)
+            told(len(done), total)
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for worker in set(multiprocessing.active_children()) - before:
+            worker.terminate()
+        raise
+    executor.shutdown()
+    return done
+
+
+def _result(chunk: Sequence[File], future: Future[list[Outcome]]) -> list[Outcome]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        why = "a process of the audit ended before its time; --jobs=1 shows where"
+        return [Outcome(unreadable=(Loss(file.shown, why),)) for file in chunk]
+
+
+def _begin(settings: Settings, root: Path, tests: bool) -> None:
+    """Makes a process ready: the parent answers Ctrl-C, and it takes its children with it however it ends."""
+    global _examiner  # noqa: PLW0603
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _examiner = Examiner(load(settings), root, tests=tests)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _examine(chunk: Sequence[File]) -> list[Outcome]:
+    assert _examiner is not None, "_begin makes it"
+    return [_examiner.examine(file) for file in chunk]

@@ -1,0 +1,323 @@
+"""Who calls a function, over a whole project: an index that an audit makes once and fills as it is asked.
+
+Text comes first: a file that does not hold the wanted name is not parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.account_lines import text_at
+from flake8_task_lifecycle.facts.families import ancestors
+from flake8_task_lifecycle.facts.mentions import EXITS, Entry, Mention, entry_of, mentions
+from flake8_task_lifecycle.facts.repeats import is_test_file
+from flake8_task_lifecycle.facts.values import Definition, External, Instance
+from flake8_task_lifecycle.names import dotted, enclosing_class, qualified_name
+from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.project import STORE, Project, project_of
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+    from flake8_task_lifecycle.facts.chains import Chain
+    from flake8_task_lifecycle.facts.world import World
+
+_CLASS = re.compile(r"^[ \t]*class[ \t]+(\w+)[ \t]*\(([^)]*)\)", re.MULTILINE)
+_WORD = re.compile(r"\w+")
+_CALLED = re.compile(r"(\w+)\(")
+_LAST = re.compile(r"\w+\Z")
+_MADE = re.compile(r"^[^\W\d][\w.]*[ \t]*(?::[^=\n]+)?=[^=\n][^\n]*\(", re.MULTILINE)
+_MAX_FILES = 120
+_FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function by the file that defines it and its qualified name in there."""
+
+    path: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a search for a function needs: the ``names`` by which it is reached, its own and those of its bases.
+
+    ``word`` is its last word; ``hints`` are the names of its classes. ``entry``: why something outside calls it.
+    """
+
+    names: frozenset[str]
+    word: str
+    is_method: bool
+    hints: tuple[str, ...]
+    entry: Entry | None
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An object of a class that a module makes at its top level: ``name`` is ``package.module:scheduler``."""
+
+    name: str
+    path: str
+    line: int
+    text: str
+    classes: frozenset[str]
+
+
+class Callers:
+    """The callers of functions and the module-level instances of classes, by resolved names, each looked for once.
+
+    ``chains`` are those found so far, ``parsed`` the files that had to be.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._projects: dict[Path, Project | None] = {}
+        self._worlds: dict[object, World] = {}
+        self._mentions: dict[tuple[Path, str], tuple[Mention, ...]] = {}
+        self._profiles: dict[Function, Profile | None] = {}
+        self._kept: dict[Path, tuple[Kept, ...]] = {}
+        self._of: dict[Function, tuple[tuple[Mention, ...], str]] = {}
+        self._bases: dict[object, list[tuple[str, frozenset[str]]]] = {}
+        self._made: dict[Path, frozenset[str]] = {}
+        self._instances: dict[tuple[object, str], list[Kept]] = {}
+        self.chains: dict[Function, Chain] = {}
+        self.parsed: set[Path] = set()
+
+    def facts(self, path: Path) -> Facts | None:
+        """The facts of a file of some project; None when it cannot be read or parsed."""
+        project = self._project(path)
+        if project is None:
+            return None
+        world = self._worlds.get(project.key)
+        if world is None or world.is_spent:
+            world = self._worlds[project.key] = _world_at(path, self._options)
+        self.parsed.add(path)
+        found = world.facts(project.module)
+        if found is not None and found.module is not None and found.module.path != path:
+            return _world_at(path, self._options).facts(project.module)
+        return found
+
+    def _project(self, path: Path) -> Project | None:
+        if path not in self._projects:
+            self._projects[path] = project_of(str(path))
+        return self._projects[path]
+
+    def profile(self, function: Function) -> Profile | None:
+        """What is known of a function by its name; None when it cannot be found."""
+        if function not in self._profiles:
+            self._profiles[function] = self._find_profile(function)
+        return self._profiles[function]
+
+    def _find_profile(self, function: Function) -> Profile | None:
+        facts = self.facts(Path(function.path))
+        found = [one for one in facts.tree.functions if qualified_name(one) == function.name] if facts else []
+        if facts is None or not found:
+            return None
+        node = found[0]
+        owner = enclosing_class(node)
+        names = {facts.qualified(node)}
+        hints: tuple[str, ...] = ()
+        if owner is not None:
+            lineage = ancestors(facts, owner)
+            names |= {f"{home}.{node.name}" for home in lineage}
+            hints = tuple(sorted({home.rpartition(".")[2] for home in lineage}))
+        line = node.fromlineno or node.lineno or 1
+        text = text_at(facts.source, line)
+        return Profile(frozenset(names), node.name, owner is not None, hints, entry_of(facts, node), line, text)
+
+    def of(self, function: Function) -> tuple[tuple[Mention, ...], str]:
+        """The places that call a function or hand it on, by file and line; and why there may be more, "" if not.
+
+        Those whose receiver does not resolve are left out; the first of them is the reason.
+        """
+        if function not in self._of:
+            self._of[function] = ((), "")
+            self._of[function] = self._find(function)
+        return self._of[function]
+
+    def _find(self, function: Function) -> tuple[tuple[Mention, ...], str]:
+        profile = self.profile(function)
+        project = self._project(Path(function.path))
+        if profile is None or project is None:
+            return (), "its file cannot be read"
+        texts = project.texts()
+        if texts is None:
+            return (), "the project is too large to search"
+        wanted = f".{profile.word}" if profile.is_method else profile.word
+        if profile.word in EXITS:
+            wanted = "with "
+        hits = [(path, text) for path, text in texts if wanted in text]
+        hints = re.compile("|".join(rf"\b{re.escape(one)}\b" for one in self._hints(function, profile)) or r"\b")
+        near = [path for path, text in hits if not profile.is_method or hints.search(text)]
+        far = [path for path, _ in hits if path not in set(near)] if profile.word not in EXITS else []
+        found, doubt = self._among(near, profile, function)
+        if not found:
+            found, far_doubt = self._among(far, profile, function, most=_FEW)
+            doubt = doubt or far_doubt
+        if not found and max(len(near), len(far)) > _MAX_FILES:
+            doubt = f"too many files mention '{profile.word}'"
+        return tuple(sorted(found, key=_order)), doubt
+
+    def _among(
+        self, files: list[Path], profile: Profile, function: Function, most: int = _MAX_FILES
+    ) -> tuple[list[Mention], str]:
+        """The mentions in some files that are of a function, and the first of those that may be.
+
+        More than ``most`` of these say nothing: the name is a common one.
+        """
+        told = [one for path in files[:_MAX_FILES] for one in self._mentions_in(path, profile.word)]
+        doubtful = sorted((one for one in told if not one.names), key=_order)
+        doubt = ""
+        if doubtful and len(doubtful) <= most:
+            first = doubtful[0]
+            where = f"{Path(first.path).name}:{first.line}"
+            doubt = f"'{first.text}' ({where}) may call {function.name}, but its receiver is not resolved"
+        return [one for one in told if one.names & profile.names], doubt
+
+    def _hints(self, function: Function, profile: Profile) -> Iterator[str]:
+        """The names of the classes that have a method, and those of their module-level instances."""
+        yield from profile.hints
+        if profile.is_method:
+            for name in sorted(profile.names):
+                for one in self.instances(function.path, name.rpartition(".")[0]):
+                    yield one.name.rpartition(":")[2]
+
+    def _mentions_in(self, path: Path, word: str) -> tuple[Mention, ...]:
+        key = (path, word)
+        if key not in self._mentions:
+            self._mentions[key] = ()
+            facts = self.facts(path)
+            if facts is not None:
+                self._mentions[key] = tuple(mentions(facts, word, str(path)))
+        return self._mentions[key]
+
+    def mentioning(self, near: str, words: tuple[str, ...]) -> list[tuple[Path, str]] | None:
+        """The files of the project of the file ``near`` that hold one of the words, with their texts, in order.
+
+        None when the project is too large to search.
+        """
+        project = self._project(Path(near))
+        texts = project.texts() if project is not None else None
+        if texts is None:
+            return None
+        return [(path, text) for path, text in texts if any(word in text for word in words)]
+
+    def instances(self, near: str, owner: str) -> list[Kept]:
+        """The module-level instances of a class, by its qualified name, in the project of the file ``near``.
+
+        Those of its subclasses count; they come by file and line, those of tests last.
+        """
+        project = self._project(Path(near))
+        if project is None:
+            return []
+        key = (project.key, owner)
+        if key not in self._instances:
+            self._instances[key] = self._find_instances(project, owner)
+        return self._instances[key]
+
+    def _find_instances(self, project: Project, owner: str) -> list[Kept]:
+        texts = list(project.texts() or ())
+        words = self._below(project, texts, owner.rpartition(".")[2])
+        found = [
+            one
+            for path, text in texts
+            if not words.isdisjoint(self._made_in(path, text))
+            for one in self._kept_in(path)
+            if owner in one.classes
+        ]
+        return sorted(found, key=lambda one: (self.is_test(one.path), one.path, one.line))
+
+    def _below(self, project: Project, texts: Iterable[tuple[Path, str]], word: str) -> frozenset[str]:
+        """The name of a class and the names that, by text alone, may be those of its subclasses."""
+        if project.key not in self._bases:
+            self._bases[project.key] = [
+                (match[1], frozenset(_WORD.findall(match[2]))) for _, text in texts for match in _CLASS.finditer(text)
+            ]
+        found = {word}
+        while True:
+            grown = found | {name for name, bases in self._bases[project.key] if not bases.isdisjoint(found)}
+            if grown == found:
+                return frozenset(found)
+            found = grown
+
+    def _made_in(self, path: Path, text: str) -> frozenset[str]:
+        if path not in self._made:
+            self._made[path] = _made_words(text)
+        return self._made[path]
+
+    def _kept_in(self, path: Path) -> tuple[Kept, ...]:
+        if path not in self._kept:
+            self._kept[path] = ()
+            facts = self.facts(path)
+            if facts is not None:
+                self._kept[path] = tuple(_kept(facts, str(path)))
+        return self._kept[path]
+
+    def is_test(self, path: str) -> bool:
+        """Whether a file is one of tests, by its place in its project."""
+        project = self._project(Path(path))
+        base = project.base if project is not None else None
+        inside = base is not None and Path(path).is_relative_to(base)
+        return is_test_file(str(Path(path).relative_to(base)) if inside and base is not None else path)
+
+
+def _made_words(text: str) -> frozenset[str]:
+    """The last words of what lines at the left margin call to assign its result, an alias by its own name too."""
+    found = {word for line in _MADE.finditer(text) for word in _CALLED.findall(line[0])}
+    parts = text.split(" as ") if found else []
+    for before, after in pairwise(parts):
+        original, alias = _LAST.search(before), _WORD.match(after.lstrip())
+        if original is not None and alias is not None and alias[0] in found:
+            found.add(original[0])
+    return frozenset(found)
+
+
+def _order(one: Mention) -> tuple[str, int, int]:
+    return (one.path, one.line, one.column)
+
+
+def _world_at(path: Path, options: Options) -> World:
+    from flake8_task_lifecycle.facts import world_of
+
+    return world_of(str(path), STORE.text(path) or "", options)
+
+
+def _kept(facts: Facts, path: str) -> Iterator[Kept]:
+    """The objects that a module makes at its top level, under a name or in an attribute of something named there."""
+    waiting: list[nodes.NodeNG] = list(facts.tree.module.body)
+    module = facts.module.name if facts.module is not None else ""
+    while waiting:
+        statement = waiting.pop(0)
+        if isinstance(statement, nodes.If | nodes.Try):
+            waiting += [*statement.body, *statement.orelse]
+        if not isinstance(statement, nodes.Assign | nodes.AnnAssign) or not isinstance(statement.value, nodes.Call):
+            continue
+        targets = statement.targets if isinstance(statement, nodes.Assign) else [statement.target]
+        classes = frozenset(name for value in facts.evaluator.of(statement.value) for name in _lineage(facts, value))
+        for target in targets:
+            if classes and dotted(target):
+                line = statement.lineno or 1
+                yield Kept(f"{module}:{dotted(target)}", path, line, text_at(facts.source, line), classes)
+
+
+def _lineage(facts: Facts, value: object) -> frozenset[str]:
+    """The qualified names of the class of an object, and of its bases."""
+
+    def above(home: Facts, node: nodes.NodeNG) -> frozenset[str] | None:
+        return ancestors(home, node) if isinstance(node, nodes.ClassDef) else None
+
+    match value:
+        case Instance(Definition(node)) if isinstance(node, nodes.ClassDef):
+            return ancestors(facts, node)
+        case Instance(External(name)):
+            return facts.world.ask(name, above) or frozenset()
+    return frozenset()
