@@ -68,7 +68,9 @@ class Words(dict[str, list[_Node]]):
 class Returns(dict[nodes.NodeNG, list[nodes.Return]]):
     """The ``return`` statements of every function, lambdas apart."""
 
-    def get(self, function: nodes.NodeNG, default: Sequence[nodes.Return] = ()) -> Sequence[nodes.Return]:  # type: ignore[override]
+    def get(  # type: ignore[override]
+        self, function: nodes.NodeNG, default: Sequence[nodes.Return] = ()
+    ) -> Sequence[nodes.Return]:
         """Those of one function, whose body is built if it was not."""
         return super().get(function, default) if function.body else default
 
@@ -135,6 +137,11 @@ class _HiddenFunctionDef(nodes.FunctionDef):
         self.reveal_body(self)
         bound: dict[str, list[nodes.NodeNG]] = self.locals
         return bound
+
+    def accept(self, visitor: object) -> object:
+        """Let a visitor of astroid see the ordinary function."""
+        self.reveal_body(self)
+        return self.accept(visitor)
 
 
 class _HiddenAsyncFunctionDef(_HiddenFunctionDef, nodes.AsyncFunctionDef):

@@ -16,7 +16,7 @@ import pytest
 from astroid.rebuilder import TreeRebuilder
 from flake8_runs import DANGLING, SPAWN, TLC, lines_of, plugin_run, run
 
-from flake8_task_lifecycle import engine
+from flake8_task_lifecycle import engine, tree
 from flake8_task_lifecycle.names import Names
 from flake8_task_lifecycle.options import ALL_CODES, OPT_IN_CODES, Options
 from flake8_task_lifecycle.rules import RULES
@@ -290,3 +290,77 @@ def test_the_file_itself_is_not_read_again_by_us(monkeypatch: pytest.MonkeyPatch
         run([*TLC, "case.py"], bare=True)
     assert sum(ours.opened[name] for name in ours.opened if name.endswith("case.py")) == 1
     assert ours.compiled == bare.compiled
+
+
+LIBRARY = f"""\
+import asyncio
+
+
+def unrelated():
+    return [print(one) for one in range(10)]
+
+
+def go():
+    return {SPAWN}
+
+
+class Keeper:
+    def other(self):
+        self.count = 1
+"""
+
+
+def test_of_the_imported_modules_only_those_that_a_call_leads_to_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "setup.cfg").touch()
+    for name in ("called", "named", "stranger"):
+        (tmp_path / f"{name}.py").write_text(LIBRARY)
+    path = tmp_path / "case.py"
+    text = "from called import go\nfrom named import unrelated as other\nimport stranger\nasync def main():\n    go()\n"
+    path.write_text(text)
+    with counted(monkeypatch) as work:
+        found = plugin_run(TLC, str(path), lines_of(text), ast.parse(text))
+    assert [one.partition(" ")[0] for _, _, one, _ in found] == ["TLC001"]
+    opened = {Path(name).name for name in work.opened if tmp_path in Path(name).parents}
+    assert opened - {"setup.cfg"} == {"called.py"}
+
+
+def test_of_another_module_only_the_functions_that_are_asked_for_are_built() -> None:
+    module = tree.build(ast.parse(LIBRARY), "library", LIBRARY)
+    go = next(one for one in module.functions if one.name == "go")
+    assert {one.name for one in module.hidden} == {"unrelated", "go", "other"}
+    assert [call.as_string() for call in module.calls.get("create_task")] == [SPAWN]
+    assert {one.name for one in module.hidden} == {"unrelated", "other"}
+    assert [one.as_string() for one in module.returns.get(go)] == [go.body[0].as_string()]
+    assert [one.attrname for one in module.attribute_stores.get("count")] == ["count"]
+    assert {one.name for one in module.hidden} == {"unrelated"}
+    assert module.calls.get("nothing_here") == ()
+
+
+def test_a_tree_with_hidden_bodies_is_the_same_once_all_is_asked_for() -> None:
+    text = Path(engine.__file__).read_text(encoding="utf-8") + LIBRARY
+    hidden, whole = tree.build(ast.parse(text), "one", text), tree.build(ast.parse(text), "one")
+    assert hidden.hidden
+    assert not whole.hidden
+    for word, calls in whole.calls.items():
+        assert [one.as_string() for one in hidden.calls.get(word)] == [one.as_string() for one in calls]
+    assert hidden.module.as_string() == whole.module.as_string()
+    assert not hidden.hidden
+    assert sorted(hidden.aliases) == sorted(whole.aliases)
+    assert {name: len(one.locals) for one in hidden.functions for name in [one.name]} == {
+        name: len(one.locals) for one in whole.functions for name in [one.name]
+    }
+
+
+def test_a_body_that_cannot_be_built_stays_hidden() -> None:
+    deep = f"def deep():\n    return {'-' * 3000}1\n"
+    try:
+        parsed = ast.parse(deep)
+    except (RecursionError, MemoryError):
+        pytest.skip("this Python does not parse it either")
+    module = tree.build(parsed, "deep", deep)
+    for _ in range(2):
+        with pytest.raises(RecursionError):
+            _ = module.functions[0].body
+    assert module.hidden
