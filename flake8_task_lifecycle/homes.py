@@ -22,7 +22,7 @@ Place = tuple[ModuleFile, str]
 """A module and the name under which it defines a function."""
 
 
-class Mention(NamedTuple):
+class CallName(NamedTuple):
     """A function as a call names it: what stands before its last word, that word, and the class around the call."""
 
     receiver: str
@@ -30,12 +30,12 @@ class Mention(NamedTuple):
     owner: str = ""
 
 
-def mentions_of(written: Iterable[str], outline: Outline) -> Iterator[Mention]:
+def call_names_of(written: Iterable[str], outline: Outline) -> Iterator[CallName]:
     """The mentions that names in a text are, each in every class of the text that it could stand in."""
     for name in sorted(written):
         receiver, _, word = name.rpartition(".")
         owners = outline.bases if receiver in OWN_RECEIVERS else ("",)
-        yield from (Mention(receiver, word, owner) for owner in owners)
+        yield from (CallName(receiver, word, owner) for owner in owners)
 
 
 class Homes:
@@ -48,11 +48,11 @@ class Homes:
         self._module = module
         self._outline = outline
         self._receivers: dict[tuple[str, str], tuple[tuple[ModuleFile, bool], ...]] = {}
-        self._found: dict[Mention, tuple[Place, ...]] = {}
+        self._found: dict[CallName, tuple[Place, ...]] = {}
         self._wrappers: dict[str, bool] = {}
         self._returns = {} if returns is None else returns
 
-    def of(self, mention: Mention) -> tuple[Place, ...]:
+    def of(self, mention: CallName) -> tuple[Place, ...]:
         """The other modules in which a function of that name is defined, where the mention leads to."""
         if mention not in self._found:
             self._found[mention] = tuple(
@@ -63,61 +63,70 @@ class Homes:
             )
         return self._found[mention]
 
-    def _outlines(self, mention: Mention) -> Iterator[tuple[Outline, str]]:
+    def _outlines(self, mention: CallName) -> Iterator[tuple[Outline, str]]:
         for module, name in self.of(mention):
             there = STORE.outline(module.path)
             if there is not None:
                 yield there, name
 
-    def may_be_coroutine(self, mention: Mention) -> bool:
+    def may_be_coroutine(self, mention: CallName) -> bool:
         """Whether a module that the mention leads to defines it as a coroutine function, and as nothing else."""
         return any(there.kinds(name) == {"async"} for there, name in self._outlines(mention))
 
-    def may_return_task(self, mention: Mention) -> bool:
+    def may_return_task(self, mention: CallName) -> bool:
         """Whether what the mention leads to may return a task that it spawned, through calls of one another."""
-        return self._may_return_task(mention, _MAX_HOPS)
+        return any(self._returns_task(*place) for place in self.of(mention))
 
     def may_name_wrapper(self, name: str) -> bool:
         """Whether a qualified name of the project is that of a function which may return a task it spawned."""
         if name not in self._wrappers:
-            places = _Steps(self._project).of_name(name)
-            self._wrappers[name] = any(self._returns_task(module, last, _MAX_HOPS) for module, last in places)
+            self._wrappers[name] = any(self._returns_task(*place) for place in _Steps(self._project).of_name(name))
         return self._wrappers[name]
 
-    def _may_return_task(self, mention: Mention, hops: int) -> bool:
-        return any(self._returns_task(module, name, hops) for module, name in self.of(mention))
-
-    def may_hide_errors(self, manager: Mention) -> bool:
+    def may_hide_errors(self, manager: CallName) -> bool:
         """Whether the mention of a method leads to a class, or to one near it, that may hide exceptions.
 
         Such a context manager says that it has dealt with the exception.
         """
         return self._outline.hides_errors or any(there.hides_errors for there, _ in self._outlines(manager))
 
-    def may_be_abstract(self, mention: Mention) -> bool:
+    def may_be_abstract(self, mention: CallName) -> bool:
         """Whether the mention leads to an abstract method."""
         return any(there.is_abstract(name) for there, name in self._outlines(mention))
 
-    def _returns_task(self, module: ModuleFile, word: str, hops: int) -> bool:
+    def _returns_task(self, module: ModuleFile, word: str) -> bool:
         key = (module.name, word)
         if key not in self._returns:
-            self._returns[key] = False
-            there = STORE.outline(module.path)
-            self._returns[key] = there is not None and any(
-                called in _SPAWNERS or (hops > 0 and self._leads_to_task(module, there, before, called, hops - 1))
-                for before, called in sorted(there.returned_by(word))
-            )
+            self._returns[key] = self._find_spawner([(module, word)])
         return self._returns[key]
 
-    def _leads_to_task(self, module: ModuleFile, there: Outline, before: str, called: str, hops: int) -> bool:
+    def _find_spawner(self, level: list[Place]) -> bool:
+        """Whether a spawner is among what these functions return, or those do that they return, and so on."""
+        seen = set(level)
+        for _ in range(_MAX_HOPS + 1):
+            further: list[Place] = []
+            for module, word in level:
+                there = STORE.outline(module.path)
+                for before, called in sorted(there.returned_by(word)) if there is not None else ():
+                    if called in _SPAWNERS:
+                        return True
+                    assert there is not None
+                    further += [place for place in self._called_in(module, there, before, called) if place not in seen]
+                    seen.update(further)
+            level = further
+        return False
+
+    def _called_in(self, module: ModuleFile, there: Outline, before: str, called: str) -> Iterator[Place]:
+        """The functions that a call in another module names: there itself, or where it leads to."""
         receiver = before.rstrip(".")
         if (not receiver or receiver in OWN_RECEIVERS) and there.kinds(called):
-            return self._returns_task(module, called, hops)
-        owners: Iterable[str] = there.bases if receiver in OWN_RECEIVERS else ("",)
+            yield module, called
+            return
         homes = Homes(self._project, module, there, self._returns)
-        return any(homes._may_return_task(Mention(receiver, called, owner), hops) for owner in owners)
+        for owner in there.bases if receiver in OWN_RECEIVERS else ("",):
+            yield from homes.of(CallName(receiver, called, owner))
 
-    def _followed(self, mention: Mention) -> Iterator[Place]:
+    def _followed(self, mention: CallName) -> Iterator[Place]:
         if mention.receiver:
             key = (mention.receiver, mention.owner)
             if key not in self._receivers:

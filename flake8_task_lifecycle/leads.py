@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from flake8_task_lifecycle.homes import OWN_RECEIVERS, Mention
+from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName
 
 
 @dataclass(slots=True)
@@ -23,8 +23,8 @@ class Leads:
 
     coroutine_functions: set[str] = field(default_factory=set)
     plain_functions: set[str] = field(default_factory=set)
-    dropped: dict[Mention, None] = field(default_factory=dict)
-    kept: dict[Mention, None] = field(default_factory=dict)
+    dropped: dict[CallName, None] = field(default_factory=dict)
+    kept: dict[CallName, None] = field(default_factory=dict)
 
 
 def leads_of(tree: ast.Module) -> Leads:
@@ -102,14 +102,14 @@ def _note_thrown(found: Leads, value: ast.expr, owner: str) -> None:
             _note_thrown(found, element, owner)
 
 
-def _note(notes: dict[Mention, None], call: ast.Call, owner: str) -> None:
+def _note(notes: dict[CallName, None], call: ast.Call, owner: str) -> None:
     function = call.func
     if isinstance(function, ast.Name):
-        notes[Mention("", function.id)] = None
+        notes[CallName("", function.id)] = None
     elif isinstance(function, ast.Attribute):
         receiver = _written(function.value)
         if receiver:
-            notes[Mention(receiver, function.attr, owner if receiver in OWN_RECEIVERS else "")] = None
+            notes[CallName(receiver, function.attr, owner if receiver in OWN_RECEIVERS else "")] = None
 
 
 def _written(expression: ast.expr) -> str:

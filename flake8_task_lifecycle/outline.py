@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import pairwise
 
 # Patterns that begin with a word are searched for fastest; what must stand before it on its line is looked at after.
 _IMPORT = re.compile(r"import\b[ \t]*(\([^)]*\)|[^\n#;]*)")
@@ -15,7 +14,7 @@ _ABSTRACT = re.compile(r"abstractmethod\s+(?:async\s+)?def\s+(\w+)")
 _LINE = r"[^\n]*(?:[(\[{,]\n[^\n]*){0,4}"  # a line, and those that an open bracket or a comma draws in
 _BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
 _STATEMENT = 300
-_USED = re.compile(r"\s*[(,)\]}]")
+_NOT_USED = re.compile(r"\s*(?:\.|=(?!=)|:|\[)")
 _PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
 # A class after the colon of an annotation or the sign of an assignment; the name before it is looked at after.
 _CLASS_AFTER = re.compile(
@@ -190,10 +189,15 @@ class Outline:
 
     @cached_property
     def _bodies(self) -> dict[str, list[tuple[int, int]]]:
-        """Where the functions of each name begin, after it, and end, where the next definition starts."""
+        """Where the functions of each name begin, after it, and end: where one starts that is not nested in them."""
         found: dict[str, list[tuple[int, int]]] = {}
-        for (_, name, _, begin), (_, _, end, _) in pairwise([*self._functions, ("", "", len(self._text), 0)]):
-            found.setdefault(name, []).append((begin, end))
+        around: list[tuple[int, str, int]] = []
+        for before, name, start, begin in [*self._functions, ("", "", len(self._text), 0)]:
+            indent = _indent(before)
+            while around and around[-1][0] >= indent:
+                _, ended, since = around.pop()
+                found.setdefault(ended, []).append((since, start))
+            around.append((indent, name, begin))
         return found
 
     def returning(self, spawners: frozenset[str]) -> frozenset[str]:
@@ -220,6 +224,10 @@ class Outline:
         )
 
 
+def _indent(before: str) -> int:
+    return len(before) - len(before.lstrip())
+
+
 def _places(text: str, words: str) -> Iterator[tuple[int, int]]:
     """Where some words stand in a text, as start and end, and are no part of a longer name."""
     open_start, open_end = _is_of_name(words[:1]), _is_of_name(words[-1:])
@@ -238,12 +246,13 @@ def _is_of_name(character: str) -> bool:
 def stands_in(text: str, words: str, *, used: bool = False, near: str = "") -> bool:
     """Whether some words stand in a text by themselves.
 
-    With ``used``: where the name that they end in is called, or ends an argument, and is not being defined. With
-    ``near``: where that stands among the characters before, as many as a statement of some lines has.
+    With ``used``: where what they name is called or handed on; it is not being defined, stored, annotated or indexed,
+    and no member of it is meant. With ``near``: where that stands among the characters before, as many as a statement
+    of some lines has.
     """
     return any(
         (not near or text.find(near, max(at - _STATEMENT, 0), at) >= 0)
-        and (not used or (_USED.match(text, end) is not None and not text.endswith(("def ", "class "), 0, at)))
+        and (not used or (_NOT_USED.match(text, end) is None and not text.endswith(("def ", "class "), 0, at)))
         for at, end in _places(text, words)
     )
 

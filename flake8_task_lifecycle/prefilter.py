@@ -30,7 +30,7 @@ def concerns(tree: ast.Module, text: str, name: str, options: Options) -> bool:
         {mention.word for mention in leads.dropped} | {written.rpartition(".")[2] for written in given}
     ):
         return True
-    from flake8_task_lifecycle.homes import Homes, mentions_of
+    from flake8_task_lifecycle.homes import Homes, call_names_of
     from flake8_task_lifecycle.outline import Outline
     from flake8_task_lifecycle.project import project_of
 
@@ -39,7 +39,7 @@ def concerns(tree: ast.Module, text: str, name: str, options: Options) -> bool:
         return False
     outline = Outline(text)
     homes = Homes(project, project.module, outline)
-    thrown = [*leads.dropped, *mentions_of(given, outline)]
+    thrown = [*leads.dropped, *call_names_of(given, outline)]
     if drops and any(map(homes.may_be_coroutine, thrown)):
         return True
     return any(map(homes.may_return_task, [*thrown, *leads.kept]))

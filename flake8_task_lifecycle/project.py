@@ -170,6 +170,7 @@ class _Layout:
     marked: Path | None
     roots: tuple[Path, ...]
     found: dict[str, ModuleFile | None]
+    listed: bool | None = None
 
 
 _entries_seen: dict[str, frozenset[str]] = {}
@@ -294,11 +295,23 @@ class Project:
         return layout.marked
 
     def files(self) -> list[Path] | None:
-        """Every Python file of the project in a fixed order; None when there are more than may be read."""
+        """Every Python file of the project in a fixed order.
+
+        None when there are more than may be read, or when the file itself is not among them: a search would then find
+        nothing, and that would prove nothing.
+        """
         base = self._base
         if base is None:
             return sorted(self._path.parent.glob("*.py"))
-        return _listing(base)
+        return _listing(base) if self._is_listed(base) else None
+
+    def _is_listed(self, base: Path) -> bool:
+        """Whether the walk from the base comes to the file's folder."""
+        layout = self._layout
+        if layout.listed is None:
+            folders = [self._path.parent, *self._path.parent.parents]
+            layout.listed = all(map(_is_own, folders[: folders.index(base)]))
+        return layout.listed
 
     @cached_property
     def min_python(self) -> tuple[int, int] | None:

@@ -225,6 +225,8 @@ def unpacked(cache: Path) -> list[Path]:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(partial, [entry for entry in archive.namelist() if entry.endswith(".py")])
         partial.rename(sources / pin)
+    for pin in WHEELS:
+        (sources / pin / "pyproject.toml").touch()  # each a project of its own, as in its repository
     return [sources / pin for pin in WHEELS]
 
 

@@ -70,7 +70,7 @@ def test_an_end_that_is_not_behind_the_start_is_left_out() -> None:
     [
         ("/", "file:///"),
         ("/srv/with blank/é", "file:///srv/with%20blank/%C3%A9/"),
-        ("C:\\work\\app", "file:///C:/work/app/"),
+        ("C:\\code\\app", "file:///C:/code/app/"),
         ("\\\\host\\share\\app", "file://host/share/app/"),
     ],
 )

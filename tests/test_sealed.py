@@ -205,3 +205,43 @@ def test_one_read_and_one_build_a_module(package: Path) -> None:
         assert places(findings) == [("TLC001", 10)]
     assert STORE.reads - reads <= 2
     assert STORE.builds - builds == 1
+
+
+KEEPER = (
+    "import asyncio\n\n\nclass Poller:\n    def start(self):\n        self._task = asyncio.create_task(self._run())\n\n"
+    "    async def stop(self):\n        self._task.cancel()\n        await asyncio.wait([self._task])\n\n"
+    "    async def _run(self):\n        await asyncio.sleep(1)\n"
+)
+USER = "from app.keeper import Poller\n\n\nasync def main():\n    poller = Poller()\n    poller.start()\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_stopped", "expected"),
+    [
+        ("work", True, []),
+        ("work", False, [("TLC109", 6)]),
+        (".work", True, []),
+        (".work", False, []),
+        (".work/deeper", True, []),
+    ],
+)
+def test_a_file_that_no_search_comes_to_proves_nothing_by_absence(
+    tmp_path: Path, folder: str, is_stopped: bool, expected: list[tuple[str, int]]
+) -> None:
+    files = {
+        f"{folder}/app/__init__.py": "",
+        f"{folder}/app/keeper.py": KEEPER,
+        f"{folder}/app/user.py": USER + ("    await poller.stop()\n" if is_stopped else ""),
+    }
+    write(tmp_path, {"pyproject.toml": "", **files})
+    path = tmp_path / folder / "app" / "keeper.py"
+    new_run()
+    found = engine.check(ast.parse(KEEPER), KEEPER.splitlines(True), str(path), Options(codes=frozenset({"TLC109"})))
+    assert places(found) == expected
+
+
+def test_a_marker_below_the_hidden_folder_makes_a_project_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, {"pyproject.toml": "", ".work/setup.cfg": "", ".work/app/__init__.py": "", ".work/app/a.py": ""})
+    project = project_of(str(tmp_path / ".work/app/a.py"))
+    assert project is not None
+    assert project.files() == [tmp_path / ".work/app/__init__.py", tmp_path / ".work/app/a.py"]

@@ -17,6 +17,7 @@ from astroid.rebuilder import TreeRebuilder
 from flake8_runs import DANGLING, SPAWN, TLC, lines_of, plugin_run, run
 
 from flake8_task_lifecycle import engine, tree
+from flake8_task_lifecycle.facts import repeats
 from flake8_task_lifecycle.names import Names
 from flake8_task_lifecycle.options import ALL_CODES, OPT_IN_CODES, Options
 from flake8_task_lifecycle.rules import RULES
@@ -364,3 +365,33 @@ def test_a_body_that_cannot_be_built_stays_hidden() -> None:
         with pytest.raises(RecursionError):
             _ = module.functions[0].body
     assert module.hidden
+
+
+def tangle(count: int) -> str:
+    """Classes whose methods all call the methods of the others, on objects of unknown classes, and one that spawns."""
+    others = "".join(
+        f"class C{one}:\n    def m{one}(self, other):\n"
+        + "".join(f"        other.m{two}(self)\n" for two in range(count))
+        + "        other.begin()\n"
+        for one in range(count)
+    )
+    return (
+        "import asyncio\nclass A:\n    def begin(self):\n        self._task = asyncio.create_task(self._run())\n"
+        "    async def _run(self):\n        while True:\n            await asyncio.sleep(1)\n"
+        f"    async def stop(self):\n        self._task.cancel()\n        await asyncio.wait([self._task])\n{others}"
+    )
+
+
+def test_the_search_through_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    calls_of = repeats.calls_of
+
+    def counting(facts: Any, function: Any) -> Any:
+        asked.append(function.name)
+        return calls_of(facts, function)
+
+    monkeypatch.setattr(repeats, "calls_of", counting)
+    text = tangle(30)
+    found = engine.check(ast.parse(text), lines_of(text), "case.py", Options(codes=frozenset({"TLC005"})))
+    assert found == []
+    assert 1 < len(asked) <= 101

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks
+from flake8_task_lifecycle.facts.call_names import call_name_of
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator, is_property
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
-from flake8_task_lifecycle.facts.wording import mention_of
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word, qualified_name
 
@@ -69,7 +69,7 @@ def _words(facts: Facts) -> set[str]:
 
 def _may_be_foreign(facts: Facts, call: nodes.Call) -> bool:
     """Whether what a call names may be a coroutine function of another module, by its text alone."""
-    mention = mention_of(call.func)
+    mention = call_name_of(call.func)
     return facts.homes is not None and mention is not None and facts.homes.may_be_coroutine(mention)
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.call_names import call_name_of
 from flake8_task_lifecycle.facts.exceptions import NOTHING, Caught
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Instance, known_names
-from flake8_task_lifecycle.facts.wording import mention_of
 from flake8_task_lifecycle.flow import FlowTooLarge
 from flake8_task_lifecycle.names import last_word
 
@@ -61,7 +61,7 @@ class Managers:
     def hides(self, context: nodes.NodeNG, *, asynchronous: bool) -> bool:
         """Whether a context manager of the project always says that it has dealt with the exception."""
         method = "__aexit__" if asynchronous else "__exit__"
-        mention = mention_of(context, method)
+        mention = call_name_of(context, method)
         homes = self._facts.homes
         if not self._facts.outline.hides_errors and (
             homes is None or mention is None or not homes.may_hide_errors(mention)

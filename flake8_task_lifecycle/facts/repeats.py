@@ -27,6 +27,8 @@ _PLAIN = frozenset({"staticmethod", "classmethod", "abstractmethod", "override",
 }
 _HANDLER = re.compile(r"_*(?:on_|handle_)\w+\Z|(?:startup|lifespan|setup_hook|cog_load)\Z")
 _MAX_DEPTH = 5
+_MAX_CALLS = 100
+_MAX_FILES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +52,60 @@ def runs_again(facts: Facts, store: nodes.NodeNG, place: Place, events: tuple[Sl
         return Answer(Known.NO, "at module level")
     if looks_first(facts, function, store, place, events):
         return Answer(Known.NO, "guarded")
-    return _callable_twice(facts, function, place, events, frozenset(), _MAX_DEPTH)
+    return _Callers(place, events).call_twice(facts, function, frozenset())
 
 
-def _callable_twice(
-    facts: Facts,
-    function: nodes.FunctionDef,
-    place: Place,
-    events: tuple[SlotEvent, ...],
-    seen: frozenset[str],
-    depth: int,
-) -> Answer:
-    name = facts.qualified(function)
-    if name in seen or depth == 0:
-        return Answer(Known.UNKNOWN, "the callers go round")
-    once = runs_once(facts, function)
-    if once is not None:
-        return once
-    calls = calls_of(facts, function)
-    if calls is None:
-        return Answer(Known.UNKNOWN, "too many files mention it")
-    is_public = not function.name.startswith("_")
-    callers, referenced = calls
-    if is_public:
-        callers = [call for call in callers if not _enters(call, function)]
-    again = Answer(Known.YES, evidence=(facts.evidence(function, "can be called again"),))
-    answers = [(call.sure, _call_repeats(call, place, events, seen | {name}, depth)) for call in callers]
-    judged = [answer for sure, answer in answers if sure] or [answer for _, answer in answers if answer.is_no]
-    if not judged:
-        return again if is_public and not referenced else Answer(Known.UNKNOWN, "no caller is seen")
-    if any(answer.is_yes for answer in judged):
-        return again
-    return next((answer for answer in judged if answer.known is Known.UNKNOWN), Answer(Known.NO, "its callers look"))
+class _Callers:
+    """One search through the callers of a function and theirs, bounded in depth and in the calls that it judges."""
+
+    def __init__(self, place: Place, events: tuple[SlotEvent, ...]) -> None:
+        self._place = place
+        self._events = events
+        self._left = _MAX_CALLS
+
+    def call_twice(self, facts: Facts, function: nodes.FunctionDef, seen: frozenset[str]) -> Answer:
+        """Whether a function can be called again on one object with no caller looking first."""
+        name = facts.qualified(function)
+        if name in seen or len(seen) >= _MAX_DEPTH:
+            return Answer(Known.UNKNOWN, "the callers go round")
+        once = runs_once(facts, function)
+        if once is not None:
+            return once
+        calls = calls_of(facts, function)
+        if calls is None:
+            return Answer(Known.UNKNOWN, "too many files mention it")
+        is_public = not function.name.startswith("_")
+        callers, referenced = calls
+        if is_public:
+            callers = [call for call in callers if not _enters(call, function)]
+        again = Answer(Known.YES, evidence=(facts.evidence(function, "can be called again"),))
+        inner = seen | {name}
+        judged = [self._repeats(call, inner) for call in callers if call.sure]
+        if not judged:
+            judged = [answer for call in callers if (answer := self._repeats(call, inner)).is_no]
+        if self._left < 0:
+            return Answer(Known.UNKNOWN, "too many callers")
+        if not judged:
+            return again if is_public and not referenced else Answer(Known.UNKNOWN, "no caller is seen")
+        if any(answer.is_yes for answer in judged):
+            return again
+        return next(
+            (answer for answer in judged if answer.known is Known.UNKNOWN), Answer(Known.NO, "its callers look")
+        )
+
+    def _repeats(self, call: Call, seen: frozenset[str]) -> Answer:
+        self._left -= 1
+        if self._left < 0:
+            return Answer(Known.UNKNOWN, "too many callers")
+        if call.function is None:
+            return Answer(Known.NO, "called at module level")
+        facts = call.facts
+        receiver = call.node.func.expr if isinstance(call.node.func, nodes.Attribute) else None
+        if receiver is not None and _just_built(facts, receiver, call.function):
+            return Answer(Known.NO, "called on an object just built")
+        if looks_first(facts, call.function, call.node, self._place, self._events):
+            return Answer(Known.NO, "the caller looks first")
+        return self.call_twice(facts, call.function, seen)
 
 
 def runs_once(facts: Facts, function: nodes.FunctionDef) -> Answer | None:
@@ -108,26 +132,14 @@ def runs_once(facts: Facts, function: nodes.FunctionDef) -> Answer | None:
     return None
 
 
-def _call_repeats(call: Call, place: Place, events: tuple[SlotEvent, ...], seen: frozenset[str], depth: int) -> Answer:
-    if call.function is None:
-        return Answer(Known.NO, "called at module level")
-    facts = call.facts
-    receiver = call.node.func.expr if isinstance(call.node.func, nodes.Attribute) else None
-    if receiver is not None and _just_built(facts, receiver, call.function):
-        return Answer(Known.NO, "called on an object just built")
-    if looks_first(facts, call.function, call.node, place, events):
-        return Answer(Known.NO, "the caller looks first")
-    return _callable_twice(facts, call.function, place, events, seen, depth - 1)
-
-
 def calls_of(facts: Facts, function: nodes.FunctionDef) -> tuple[list[Call], bool] | None:
     """The calls of a function in the project, and whether it is named without being called; None: cannot be told."""
     found: list[Call] = []
     referenced = False
     owner = enclosing_class(function)
-    others = facts.world.mentioning(f"{function.name}(")
+    others = facts.world.mentioning(f"{function.name}(", most=_MAX_FILES)
     if others is None and owner is not None:
-        others = facts.world.mentioning(f"{function.name}(", owner.name)
+        others = facts.world.mentioning(f"{function.name}(", owner.name, most=_MAX_FILES)
     if others is None:
         return None
     for other in [facts, *(one for one in others if one is not facts and not is_test_file(one.source.name))]:

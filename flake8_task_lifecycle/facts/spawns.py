@@ -14,6 +14,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle import source
 from flake8_task_lifecycle.facts import frameworks, library
+from flake8_task_lifecycle.facts.call_names import call_name_of
 from flake8_task_lifecycle.facts.callbacks import Callbacks
 from flake8_task_lifecycle.facts.coroutines import Coroutines, Kind
 from flake8_task_lifecycle.facts.evaluator import Evaluator
@@ -21,7 +22,6 @@ from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.loops import is_event_loop
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
-from flake8_task_lifecycle.facts.wording import mention_of
 from flake8_task_lifecycle.homes import OWN_RECEIVERS, Homes
 from flake8_task_lifecycle.names import dotted, last_word
 from flake8_task_lifecycle.options import Options
@@ -203,7 +203,7 @@ class Spawns:
         """
         if self._homes is None:
             return False
-        mentions = {mention: call for call in self._tree.calls.get(word, ()) if (mention := mention_of(call.func))}
+        mentions = {mention: call for call in self._tree.calls.get(word, ()) if (mention := call_name_of(call.func))}
         if any(map(self._homes.may_return_task, mentions)):
             return True
         dropped = any(
@@ -217,7 +217,7 @@ class Spawns:
         """Whether what a call names may be a coroutine function, of this module or another: it is awaited first."""
         if not word or any(one.name == word for one in self._tree.functions if isinstance(one, nodes.AsyncFunctionDef)):
             return True
-        mention = mention_of(call.func)
+        mention = call_name_of(call.func)
         return self._homes is not None and mention is not None and self._homes.may_be_coroutine(mention)
 
     def _is_other_start(self, call: nodes.Call, word: str) -> bool:

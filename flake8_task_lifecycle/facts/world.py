@@ -148,12 +148,14 @@ class World:
         """Whether a function of that name anywhere in the project may return a task it spawned, by text alone."""
         return self._project is not None and self._project.has_wrapper(word)
 
-    def mentioning(self, *words: str, used: bool = False, near: str = "") -> Iterator[Facts] | None:
+    def mentioning(
+        self, *words: str, used: bool = False, near: str = "", most: int = MAX_BUILDS
+    ) -> Iterator[Facts] | None:
         """The facts of the project's other modules whose text holds all of these words, each as a whole.
 
         With ``used``, only those that call what the first word names, or hand it on; with ``near``, only those where
         that stands shortly before. Each is built when its turn comes. None when that cannot be told: the project has
-        more files than may be read, or the budget is used up.
+        more files than may be read, more than ``most`` hold the words, or the budget is used up.
         """
         if self._project is None:
             return iter(())
@@ -169,7 +171,7 @@ class World:
             and stands_in(text, words[0], used=used, near=near)
             and all(stands_in(text, word) for word in words[1:])
         ]
-        if len(hits) > MAX_BUILDS or sum(size for _, size in hits) > MAX_BUILT_BYTES:
+        if len(hits) > min(most, MAX_BUILDS) or sum(size for _, size in hits) > MAX_BUILT_BYTES:
             return None
         modules = [self._project.module_at(path) for path, _ in hits]
         return (facts for module in modules if (facts := self.facts(module)) is not None)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from astroid import nodes
 
-from flake8_task_lifecycle.homes import OWN_RECEIVERS, Mention
+from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName
 
 
-def mention_of(function: nodes.NodeNG, word: str = "") -> Mention | None:
+def call_name_of(function: nodes.NodeNG, word: str = "") -> CallName | None:
     """The mention that a called expression is; None when it ends in no name.
 
     With a word, that of the method of this name on the expression.
     """
     if word:
         receiver = _written(function)
-        return Mention(receiver, word, _owner(function) if receiver in OWN_RECEIVERS else "") if receiver else None
+        return CallName(receiver, word, _owner(function) if receiver in OWN_RECEIVERS else "") if receiver else None
     match function:
         case nodes.Name():
-            return Mention("", function.name)
+            return CallName("", function.name)
         case nodes.Attribute():
-            return mention_of(function.expr, function.attrname)
+            return call_name_of(function.expr, function.attrname)
     return None
 
 
