@@ -85,6 +85,7 @@ def may_concern(text: str, options: Options) -> bool:
     return "TLC900" in options.codes and any(word in text for word in _SCOPED_WORDS)
 
 
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _run = 0
 
 
@@ -106,6 +107,11 @@ class Positioned(Protocol):
     col_offset: int | None
     end_lineno: int | None
     end_col_offset: int | None
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text with their ends, as flake8 reads them: only a line feed ends one."""
+    return _LINE.findall(text)
 
 
 class Source:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import warnings
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -14,8 +13,7 @@ from flake8_task_lifecycle.facts.callers import Callers
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.project import STORE
-
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+from flake8_task_lifecycle.source import lines_of
 
 
 def _nothing_hides(_path: str, _finding: Finding) -> str:
@@ -58,7 +56,7 @@ class Inquiry:
 
     def lines(self, path: str) -> list[str]:
         """The lines of the file at a path; none when it cannot be read."""
-        return _LINE.findall(STORE.text(Path(path).absolute()) or "")
+        return lines_of(STORE.text(Path(path).absolute()) or "")
 
     def _examined(self, path: Path) -> tuple[Finding, ...]:
         text = STORE.text(path)
@@ -72,5 +70,5 @@ class Inquiry:
             return ()
         if not prefilter.concerns(tree, text, str(path), self.options):
             return ()
-        found = engine.examine(tree, _LINE.findall(text), str(path), self.options).findings
+        found = engine.examine(tree, lines_of(text), str(path), self.options).findings
         return tuple(finding for finding in found if finding.code in self.codes)

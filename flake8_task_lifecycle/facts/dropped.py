@@ -146,8 +146,11 @@ def made_by(facts: Facts, function: nodes.FunctionDef) -> _Made | None:
 
 def _is_promise(function: nodes.FunctionDef) -> bool:
     """Whether a method leaves it to other classes, unknown here, what calling it does."""
-    if enclosing_class(function) is None or not is_abstract(function):
+    owner = enclosing_class(function)
+    if owner is None or not is_abstract(function):
         return False
+    if any(last_word(base.value if isinstance(base, nodes.Subscript) else base) == "Protocol" for base in owner.bases):
+        return True
     return "abstractmethod" in decorator_names(function) or any(isinstance(one, nodes.Raise) for one in function.body)
 
 

@@ -208,9 +208,25 @@ class Handlers:
                 target == site.graph.exit for target, label in site.graph.steps[step].edges if label is not Label.RAISE
             ):
                 statement = site.graph.steps[step].statement
-                if not _hands_on(statement, knowledge, site.within):
+                if not self._hands_on(statement, knowledge, site.within):
                     return True
         return False
+
+    def _hands_on(
+        self, statement: nodes.NodeNG | None, knowledge: Knowledge, within: nodes.ExceptHandler | None
+    ) -> bool:
+        """Whether a ``return`` after the handler gives the caller the exception, or the flag, that was kept.
+
+        It may be one of several values that are returned together.
+        """
+        if not isinstance(statement, nodes.Return) or within is None or within.parent_of(statement):
+            return False
+        given = statement.value.elts if isinstance(statement.value, nodes.Tuple) else [statement.value]
+        return any(
+            isinstance(one, nodes.Name | nodes.BoolOp)
+            and self._facts.paths.content(one, knowledge) in {Content.EXCEPTION, Content.TRUE}
+            for one in given
+        )
 
     def _goes_on(self, site: Site) -> bool:
         """Whether an unbounded loop around the place goes round again after it, and waits again."""
@@ -379,17 +395,6 @@ class Handlers:
 
 def _known_at(handler: nodes.ExceptHandler) -> Knowledge:
     return {handler.name.name: Content.EXCEPTION} if handler.name is not None else {}
-
-
-def _hands_on(statement: nodes.NodeNG | None, knowledge: Knowledge, within: nodes.ExceptHandler | None) -> bool:
-    """Whether a ``return`` after the handler gives the caller the exception, or the flag, that was kept."""
-    return (
-        isinstance(statement, nodes.Return)
-        and isinstance(statement.value, nodes.Name)
-        and knowledge.get(statement.value.name) in {Content.EXCEPTION, Content.TRUE}
-        and within is not None
-        and not within.parent_of(statement)
-    )
 
 
 def _nothing_takes(_node: nodes.NodeNG) -> bool:

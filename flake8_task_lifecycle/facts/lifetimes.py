@@ -13,7 +13,7 @@ from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_
 from flake8_task_lifecycle.facts.values import LITERAL, Definition, External, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.model import Answer, Known
-from flake8_task_lifecycle.names import last_word
+from flake8_task_lifecycle.names import dotted, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -107,6 +107,8 @@ def _of_loop(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> Answer:
 def unbounded(facts: Facts, loop: Loop) -> Answer:
     """Whether the loop's own header sets no bound."""
     if isinstance(loop, nodes.While):
+        if _ends_with_what_it_awaits(loop):
+            return Answer(Known.NO, "it ends with what it waits for")
         return _test_goes_on(facts, loop.test, True)
     if isinstance(loop, nodes.AsyncFor):
         return _stream(facts, loop.iter)
@@ -115,6 +117,21 @@ def unbounded(facts: Facts, loop: Loop) -> Answer:
         if names is not None and names <= _ENDLESS_ITERATORS:
             return Answer(Known.YES)
     return Answer(Known.NO)
+
+
+def _ends_with_what_it_awaits(loop: nodes.While) -> bool:
+    """``while not task.done(): await asyncio.wait({task})``: the loop is over when the task is."""
+    test = loop.test
+    if not (isinstance(test, nodes.UnaryOp) and test.op == "not" and isinstance(test.operand, nodes.Call)):
+        return False
+    done = test.operand.func
+    if not (isinstance(done, nodes.Attribute) and done.attrname == "done"):
+        return False
+    awaited = dotted(done.expr)
+    return bool(awaited) and any(
+        isinstance(node, nodes.Await) and any(dotted(one) == awaited for one in walk([node.value]))
+        for node in inside(loop)
+    )
 
 
 def _stream(facts: Facts, iterable: nodes.NodeNG) -> Answer:

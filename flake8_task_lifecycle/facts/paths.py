@@ -270,7 +270,7 @@ class Paths:
         match statement:
             case nodes.Assign() | nodes.AnnAssign():
                 targets = statement.targets if isinstance(statement, nodes.Assign) else [statement.target]
-                content = self._content(statement.value, knowledge)
+                content = self.content(statement.value, knowledge)
                 if content is not None:
                     yield from ((dotted(target), content) for target in targets if dotted(target))
             case nodes.Expr():
@@ -282,7 +282,8 @@ class Paths:
                     elif call.func.attrname == "set" and not call.args and word:
                         yield f"{word}.is_set()", Content.TRUE
 
-    def _content(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> Content | None:
+    def content(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> Content | None:
+        """What an expression gives under what is known; None when that is not known."""
         if isinstance(value, nodes.Const):
             if value.value is None:
                 return Content.NONE
@@ -291,6 +292,12 @@ class Paths:
             return knowledge.get(dotted(value))
         if isinstance(value, nodes.Call) and self._exceptions.caught(value.func).cancellation:
             return Content.EXCEPTION
+        if isinstance(value, nodes.BoolOp) and value.op == "or":
+            first = next((one for one in value.values if self.truth(one, knowledge) is not False), None)
+            return self.content(first, knowledge)
+        if isinstance(value, nodes.BoolOp | nodes.UnaryOp | nodes.Compare | nodes.Call):
+            outcome = self.truth(value, knowledge)
+            return None if outcome is None else Content.TRUE if outcome else Content.FALSE
         return None
 
     def _ends(self, statement: nodes.NodeNG, knowledge: Knowledge) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +11,7 @@ from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, In
 from flake8_task_lifecycle.homes import Homes
 from flake8_task_lifecycle.outline import Outline, stands_in
 from flake8_task_lifecycle.project import MAX_BUILDS, MAX_BUILT_BYTES, STORE, ModuleFile, Project, project_of
-from flake8_task_lifecycle.source import Source
+from flake8_task_lifecycle.source import Source, lines_of
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -75,7 +74,7 @@ class World:
         if text is None or len(self._facts) > MAX_BUILDS or self._built_bytes + len(text) > MAX_BUILT_BYTES:
             return None
         self._built_bytes += len(text)
-        return self._make_facts(self, module, Source(re.findall(r"[^\n]*\n|[^\n]+", text), str(module.path)))
+        return self._make_facts(self, module, Source(lines_of(text), str(module.path)))
 
     def ask(self, name: str, question: Question[_Answer]) -> _Answer | None:
         """The answer of the module that defines ``name`` (a function, method or class of the project).

@@ -58,7 +58,8 @@ async def on_messages(messages):
 ## Known limits
 A task handed to a function that cannot be read is taken to be kept there. A receiver of `create_task` that is
 neither shown nor named to be an event loop is left alone. A file without `async` and without any word that spawns
-is not looked at, so a dropped call there of a wrapper defined in another module is missed.
+is not looked at, so a dropped call there of a wrapper defined in another module is missed. In a file without a word
+that spawns such a call is seen where its receiver is imported, annotated or made from a class in that file.
 
 ## When to leave it off
 Nowhere: a task that may be dropped is better run in a task group, or not at all.

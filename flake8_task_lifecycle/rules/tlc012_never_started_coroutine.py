@@ -60,7 +60,9 @@ def install(loop, signum, saver):
 
 ## Known limits
 What does not resolve to a function of the project is left alone, as are functions with decorators other than those
-of the standard library that change nothing, and methods that a subclass overrides with a plain function.
+of the standard library that change nothing, methods that a subclass overrides with a plain function, and methods of a
+protocol. A function of another module is seen where the receiver of the call is imported, annotated or made from a
+class in the file.
 
 ## When to leave it off
 Nowhere.
