@@ -200,28 +200,21 @@ class Outline:
             around.append((indent, name, begin))
         return found
 
-    def returning(self, spawners: frozenset[str]) -> frozenset[str]:
-        """The functions that may return what a call of a spawner gives, through each other too.
+    def may_return(self, function: str, spawners: frozenset[str]) -> bool:
+        """Whether functions of that name may return what a call of a spawner gives, through each other too.
 
         A spawner counts on any receiver, a function of the module by itself, on the object or class itself, and on an
         imported name.
         """
-        if not any(word in self._text for word in spawners):
-            return frozenset()
-        receivers = _OWN_RECEIVERS | {f"{name}." for name in self.bindings}
-        found: set[str] = set()
-        while True:
-            grown = {name for name in self._bodies if self._returns_one_of(name, spawners, found, receivers)}
-            if grown <= found:
-                return frozenset(found)
-            found |= grown
-
-    def _returns_one_of(
-        self, function: str, spawners: frozenset[str], found: set[str], receivers: frozenset[str]
-    ) -> bool:
-        return any(
-            word in spawners or (word in found and before in receivers) for before, word in self.returned_by(function)
-        )
+        waiting, seen = [function], {function}
+        while waiting:
+            called = self.returned_by(waiting.pop())
+            if any(word in spawners for _, word in called):
+                return True
+            here = {word for before, word in called if before in _OWN_RECEIVERS or before[:-1] in self.bindings} - seen
+            seen |= here
+            waiting += here
+        return False
 
 
 def _indent(before: str) -> int:

@@ -345,7 +345,7 @@ class Project:
         for path, text in self.texts() or ():
             if f"def {word}(" in text and any(spawner in text for spawner in _SPAWNERS):
                 there = STORE.outline(path)
-                if there is not None and word in there.returning(_SPAWNERS):
+                if there is not None and there.may_return(word, _SPAWNERS):
                     return True
         return False
 

@@ -64,24 +64,24 @@ def risk(facts: Facts, function: nodes.FunctionDef) -> Risk | None:
     """
     if decorator_shelters(facts, function):
         return None
-    own = _own_risks(facts, function)
-    if own:
-        return own[0]
+    own = next(_own_risks(facts, function), None)
+    if own is not None:
+        return own
     loops = endless_loops(facts, function)
     for waiting in sorted(_awaits(function), key=_position):
         if any(loop.parent_of(waiting) for loop in loops):
             continue
         for target in targets(facts, waiting.value):
-            for found in ask(facts, target, _own_risks) or ():
+            for found in ask(facts, target, lambda home, node: tuple(_own_risks(home, node))) or ():
                 if not seen(facts, waiting, found.danger, waiting, function):
                     return found
     return None
 
 
-def _own_risks(facts: Facts, function: nodes.FunctionDef) -> tuple[Risk, ...]:
-    if decorator_shelters(facts, function):
-        return ()
-    return tuple(found for loop in endless_loops(facts, function) for found in _in_loop(facts, loop, function))
+def _own_risks(facts: Facts, function: nodes.FunctionDef) -> Iterator[Risk]:
+    if not decorator_shelters(facts, function):
+        for loop in endless_loops(facts, function):
+            yield from _in_loop(facts, loop, function)
 
 
 def _in_loop(facts: Facts, loop: nodes.NodeNG, function: nodes.FunctionDef) -> Iterator[Risk]:
@@ -145,8 +145,13 @@ def _danger(facts: Facts, node: nodes.NodeNG, levels: int) -> Danger:
 
 
 def _union(dangers: Iterator[Danger]) -> Danger:
-    found = frozenset().union(*dangers)
-    return ANY if "*" in found else found
+    """All of some dangers together; those after one that is anything at all are not looked at."""
+    found = NEVER
+    for danger in dangers:
+        found |= danger
+        if "*" in found:
+            return ANY
+    return found
 
 
 def raised(facts: Facts, statement: nodes.Raise) -> Danger:
@@ -201,13 +206,10 @@ def _of_awaitable(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
 
 def _is_plain_future(facts: Facts, value: nodes.NodeNG) -> bool:
     """Whether an awaitable is a future that the module makes, in a module that sets no future's exception."""
+    if isinstance(value, nodes.Call | nodes.Await) or facts.tree.attribute_loads.get("set_exception"):
+        return False
     classes = known_names(facts.evaluator.of(value), instance=True)
-    return (
-        classes is not None
-        and all(name.rpartition(".")[2] == "Future" for name in classes)
-        and not isinstance(value, nodes.Call | nodes.Await)
-        and "set_exception" not in facts.tree.attribute_loads
-    )
+    return classes is not None and all(name.rpartition(".")[2] == "Future" for name in classes)
 
 
 def _of_gather(facts: Facts, call: nodes.Call, levels: int) -> Danger:
