@@ -38,6 +38,45 @@ def leads_of(tree: ast.Module) -> Leads:
     return found
 
 
+def called_in(tree: ast.Module) -> dict[str, dict[CallName, bool]]:
+    """How the calls of one file name what they call, by the last word, and whether a statement drops what one gives.
+
+    A word whose calls stand on no name, as those on a subscript, has none. The tree is only read.
+    """
+    found: dict[str, dict[CallName, bool]] = {}
+    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
+    while waiting:
+        node, owner = waiting.pop()
+        if isinstance(node, ast.ClassDef):
+            owner = node.name
+        elif isinstance(node, ast.Call):
+            _note_word(found, node, owner, is_dropped=False)
+        elif isinstance(node, ast.Expr):
+            call = node.value.value if isinstance(node.value, ast.Await) else node.value
+            if isinstance(call, ast.Call):
+                _note_word(found, call, owner, is_dropped=True)
+        for name in node._fields:
+            part = getattr(node, name, None)
+            if isinstance(part, list):
+                waiting += [(one, owner) for one in part if isinstance(one, ast.AST)]
+            elif isinstance(part, ast.AST) and not isinstance(part, _WITHOUT_CALLS):
+                waiting.append((part, owner))
+    return found
+
+
+_WITHOUT_CALLS = (ast.Name, ast.Constant, ast.expr_context)
+
+
+def _note_word(found: dict[str, dict[CallName, bool]], call: ast.Call, owner: str, *, is_dropped: bool) -> None:
+    function = call.func
+    if isinstance(function, ast.Name | ast.Attribute):
+        word = function.id if isinstance(function, ast.Name) else function.attr
+        names = found.setdefault(word, {})
+        name = _call_name(function, owner)
+        if name is not None:
+            names[name] = is_dropped or names.get(name, False)
+
+
 def _inside(statement: ast.stmt, owner: str, found: Leads) -> Iterator[tuple[list[ast.stmt], str]]:
     """The bodies of a statement, each with the class around it, after notes of what the statement itself shows."""
     match statement:
@@ -103,13 +142,19 @@ def _note_thrown(found: Leads, value: ast.expr, owner: str) -> None:
 
 
 def _note(notes: dict[CallName, None], call: ast.Call, owner: str) -> None:
-    function = call.func
+    name = _call_name(call.func, owner)
+    if name is not None:
+        notes[name] = None
+
+
+def _call_name(function: ast.expr, owner: str) -> CallName | None:
     if isinstance(function, ast.Name):
-        notes[CallName("", function.id)] = None
-    elif isinstance(function, ast.Attribute):
+        return CallName("", function.id)
+    if isinstance(function, ast.Attribute):
         receiver = _written(function.value)
         if receiver:
-            notes[CallName(receiver, function.attr, owner if receiver in OWN_RECEIVERS else "")] = None
+            return CallName(receiver, function.attr, owner if receiver in OWN_RECEIVERS else "")
+    return None
 
 
 def _written(expression: ast.expr) -> str:

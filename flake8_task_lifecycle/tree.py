@@ -9,11 +9,10 @@ from __future__ import annotations
 import ast
 import copy
 import gc
-import sys
 from collections import defaultdict
-from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from astroid import nodes
 from astroid.manager import AstroidManager
@@ -27,7 +26,6 @@ _Guard = TypeVar("_Guard", nodes.Try, nodes.TryStar, nodes.With, nodes.AsyncWith
 
 _Node = TypeVar("_Node", bound=nodes.NodeNG)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
-_ARGUMENTLESS = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
 
 
 class Words(dict[str, list[_Node]]):
@@ -54,15 +52,11 @@ class Words(dict[str, list[_Node]]):
             self._in_order.add(word)
         return found
 
-    def items(self) -> ItemsView[str, list[_Node]]:  # type: ignore[override]
-        """Every word with its nodes."""
-        self._tree.reveal()
-        return super().items()
-
-    def values(self) -> ValuesView[list[_Node]]:  # type: ignore[override]
-        """The nodes of every word."""
-        self._tree.reveal()
-        return super().values()
+    def holding(self, text: str) -> Iterator[_Node]:
+        """The nodes of every word, without those in hidden bodies that do not hold a text."""
+        self._tree.reveal(text)
+        for nodes_of_word in super().values():
+            yield from nodes_of_word
 
 
 class Returns(dict[nodes.NodeNG, list[nodes.Return]]):
@@ -80,12 +74,14 @@ class Tree:
 
     ``calls`` by the last word of what is called; ``arguments``: the names and attributes given to calls, by their last
     word; ``returns`` by function; ``aliases`` are pairs of a name and the last word of what it is another name for, by
-    import or assignment; ``guards``: every ``try`` and ``with`` statement.
+    import or assignment. ``source`` is the tree that ``ast.parse`` made.
 
-    The body of a function may be hidden: it is built when something asks for it, or for a word that it holds.
+    A function may be hidden: all but its name and its decorators is built when something asks for it, or for a word
+    that it holds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: ast.Module) -> None:
+        self.source = source
         self.module: nodes.Module = None
         self.calls: Words[nodes.Call] = Words(self)
         self.arguments: Words[nodes.Name | nodes.Attribute] = Words(self)
@@ -96,24 +92,35 @@ class Tree:
         self.classes: list[nodes.ClassDef] = []
         self.functions: list[nodes.FunctionDef] = []
         self.nonlocals: dict[nodes.NodeNG, set[str]] = defaultdict(set)
-        self.hidden: dict[nodes.FunctionDef, str] = {}
+        self.hidden: dict[nodes.FunctionDef, _Hidden] = {}
         self.is_deferred = False
         self._guards: list[nodes.NodeNG] = []
+        self._asked: set[str] = set()
 
     @property
     def guards(self) -> list[nodes.NodeNG]:
-        """Every ``try`` and ``with`` statement, inner ones before those around them."""
-        self.reveal()
+        """Every ``try`` and ``with`` statement of a coroutine function, inner ones before those around them."""
+        for function in [one for one, found in self.hidden.items() if found.waits_guarded]:
+            _ = function.body
         return self._guards
 
     def note_guard(self, statement: nodes.NodeNG) -> None:
         """Put down a ``try`` or ``with`` statement while the tree is built."""
         self._guards.append(statement)
 
-    def reveal(self, word: str = "") -> None:
-        """Builds the hidden bodies that hold a word; all of them without one."""
-        for function in [one for one, text in self.hidden.items() if word in text]:
-            _ = function.body
+    def reveal(self, word: str) -> None:
+        """Builds the hidden functions whose text holds a word."""
+        if word not in self._asked:
+            self._asked.add(word)
+            for function in [one for one, found in self.hidden.items() if word in found.text]:
+                _ = function.body
+
+
+class _Hidden(NamedTuple):
+    """What is known of a hidden function: its text, and whether it is a coroutine function with a guarded block."""
+
+    text: str
+    waits_guarded: bool
 
 
 def _segment(node: nodes.NodeNG) -> int:
@@ -123,24 +130,27 @@ def _segment(node: nodes.NodeNG) -> int:
     return node.lineno or 0
 
 
+def _when_asked(name: str) -> property:
+    def shown(function: nodes.FunctionDef) -> object:
+        function.reveal(function)
+        return getattr(function, name)
+
+    return property(shown)
+
+
 class _HiddenFunctionDef(nodes.FunctionDef):
-    """A function whose body is built when it is first asked for; then it is an ordinary function."""
+    """A function that is built when it is first asked for; then it is an ordinary function."""
 
-    @property
-    def body(self) -> list[nodes.NodeNG]:
-        self.reveal_body(self)
-        statements: list[nodes.NodeNG] = self.body
-        return statements
-
-    @property
-    def locals(self) -> dict[str, list[nodes.NodeNG]]:
-        self.reveal_body(self)
-        bound: dict[str, list[nodes.NodeNG]] = self.locals
-        return bound
+    args = _when_asked("args")
+    body = _when_asked("body")
+    doc_node = _when_asked("doc_node")
+    locals = _when_asked("locals")
+    returns = _when_asked("returns")
+    type_params = _when_asked("type_params")
 
     def accept(self, visitor: object) -> object:
         """Let a visitor of astroid see the ordinary function."""
-        self.reveal_body(self)
+        self.reveal(self)
         return self.accept(visitor)
 
 
@@ -151,7 +161,7 @@ class _HiddenAsyncFunctionDef(_HiddenFunctionDef, nodes.AsyncFunctionDef):
 class _Rebuilder(TreeRebuilder):
     """astroid's rebuilder, made to leave its input alone and to take notes on its way.
 
-    ``lines``: those of the text when bodies may stay hidden, None when everything is built at once.
+    ``lines``: those of the text when functions may stay hidden, None when everything is built at once.
     """
 
     def __init__(self, notes: Tree, lines: Sequence[str] | None) -> None:
@@ -202,63 +212,67 @@ class _Rebuilder(TreeRebuilder):
         parent: nodes.NodeNG,
         visit: Callable[[_Function, nodes.NodeNG], nodes.FunctionDef],
     ) -> nodes.FunctionDef:
-        text = self._hideable(node, parent)
-        if not text:
+        text = self._hideable_text(node, parent)
+        found = _survey(node) if text else None
+        if found is None:
             definition = visit(node, parent)
         else:
-            shown, late = copy.copy(node), copy.copy(node)
-            shown.body = node.body[:1] if _is_docstring(node.body[0]) else []
-            late.body = node.body[len(shown.body) :]
-            late.decorator_list, late.returns, late.args = [], None, _ARGUMENTLESS
-            if sys.version_info >= (3, 12):
-                late.type_params = []
-            definition = visit(shown, parent)
-            self._hide(definition, text, lambda: visit(late, definition))
-            self._notes.aliases += (pair for statement in _statements(late.body) for pair in _aliases(statement))
+            definition = self._hidden(node, parent, visit)
+            self._notes.hidden[definition] = _Hidden(text, found.is_guarded and isinstance(node, ast.AsyncFunctionDef))
+            self._notes.aliases += found.aliases
         self._notes.functions.append(definition)
         return definition
 
-    def _hideable(self, node: _Function, parent: nodes.NodeNG) -> str:
-        """The text of a function whose body may stay hidden; "" where something outside needs what is in it."""
+    def _hideable_text(self, node: _Function, parent: nodes.NodeNG) -> str:
+        """The text of a function that may stay hidden, as far as its place and its words tell; else ""."""
         if self._lines is None or not isinstance(parent, nodes.Module | nodes.ClassDef):
             return ""
-        if any(isinstance(inner, _REACHING_OUT) for inner in _statements(node.body)):
-            return ""
         text = "\n".join(self._lines[node.lineno - 1 : node.end_lineno])
-        return text if text.isascii() else ""
+        return text if text.isascii() and ":=" not in text else ""
 
-    def _hide(self, function: nodes.FunctionDef, text: str, visit: Callable[[], nodes.FunctionDef]) -> None:
-        whole = type(function)
+    def _hidden(
+        self,
+        node: _Function,
+        parent: nodes.NodeNG,
+        visit: Callable[[_Function, nodes.NodeNG], nodes.FunctionDef],
+    ) -> nodes.FunctionDef:
+        """A function of which only the name and the decorators are built yet."""
+        is_coroutine = isinstance(node, ast.AsyncFunctionDef)
+        whole = nodes.AsyncFunctionDef if is_coroutine else nodes.FunctionDef
+        hidden = whole(
+            name=node.name,
+            lineno=node.decorator_list[0].lineno if node.decorator_list else node.lineno,
+            col_offset=node.col_offset,
+            parent=parent,
+            end_lineno=node.end_lineno,
+            end_col_offset=node.end_col_offset,
+        )
+        hidden.decorators = self.visit_decorators(node, hidden)
+        parent.set_local(node.name, hidden)
+        late = copy.copy(node)
+        late.decorator_list = []
 
-        def reveal_body(hidden: nodes.FunctionDef) -> None:
-            veil, hidden.__class__ = type(hidden), whole
-            was_late, self._is_late = self._is_late, True
+        def reveal(function: nodes.FunctionDef) -> None:
+            self._is_late = True
             try:
                 with collector_paused():
-                    late = visit()
-            except RecursionError:
-                hidden.__class__ = veil
-                raise
+                    built = visit(late, parent)
             finally:
-                self._is_late = was_late
-            del self._notes.hidden[hidden], hidden.reveal_body
-            hidden.locals[hidden.name].remove(late)
-            if not hidden.locals[hidden.name]:
-                del hidden.locals[hidden.name]
-            for name, bound in late.locals.items():
-                hidden.locals.setdefault(name, []).extend(bound)
-            hidden.body = late.body
-            for statement in late.body:
-                statement.parent = hidden
-            if late in self._notes.returns:
-                self._notes.returns[hidden] = self._notes.returns.pop(late)
+                self._is_late = False
+            parent.locals[node.name].remove(built)
+            for part in built.get_children():
+                part.parent = function
+            kept = {name: getattr(function, name) for name in ("lineno", "decorators")}
+            function.__class__ = whole
+            function.__dict__.update(built.__dict__ | kept)
+            del self._notes.hidden[function], function.reveal
+            if built in self._notes.returns:
+                self._notes.returns[function] = self._notes.returns.pop(built)
 
-        function.reveal_body = reveal_body
-        function.__class__ = (
-            _HiddenAsyncFunctionDef if isinstance(function, nodes.AsyncFunctionDef) else _HiddenFunctionDef
-        )
-        self._notes.hidden[function] = text
+        hidden.reveal = reveal
+        hidden.__class__ = _HiddenAsyncFunctionDef if is_coroutine else _HiddenFunctionDef
         self._notes.is_deferred = True
+        return hidden
 
     def visit_attribute(self, node: ast.Attribute, parent: nodes.NodeNG) -> nodes.NodeNG:
         attribute = super().visit_attribute(node, parent)
@@ -314,11 +328,11 @@ def collector_paused() -> Iterator[None]:
 def build(tree: ast.Module, name: str, text: str | None = None) -> Tree:
     """astroid's tree of a module, from the tree that ``ast.parse`` made of it.
 
-    ``name`` is the module's dotted name, or "" when it is not known. With the text that the tree was made of, the
-    bodies of functions are built only when they are asked for. The input is left unchanged. Raises RecursionError, now
-    or when a body is asked for, when the input is nested deeper than the interpreter's stack allows.
+    ``name`` is the module's dotted name, or "" when it is not known. With the text that the tree was made of, functions
+    are built only when they are asked for. The input is left unchanged. Raises RecursionError, now or when a function
+    is asked for, when the input is nested deeper than the interpreter's stack allows.
     """
-    notes = Tree()
+    notes = Tree(tree)
     with collector_paused():
         notes.module = _Rebuilder(notes, None if text is None else text.split("\n")).visit_module(
             tree, name, "<text>", False
@@ -326,31 +340,43 @@ def build(tree: ast.Module, name: str, text: str | None = None) -> Tree:
     return notes
 
 
+class _Survey(NamedTuple):
+    """What the statements of a function show: other names for something, and whether there is a ``try`` or ``with``."""
+
+    aliases: list[tuple[str, str]]
+    is_guarded: bool
+
+
 _REACHING_OUT = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)
+_NAMING = (ast.Assign, ast.ImportFrom)
+_GUARDS = (ast.Try, ast.TryStar, ast.With, ast.AsyncWith)
+_WITH_BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Match, *_GUARDS)
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a body and of what they hold, nested definitions apart."""
-    waiting = [body]
+def _survey(function: _Function) -> _Survey | None:
+    """What the statements of a function show; None where something outside needs what is in it."""
+    aliases: list[tuple[str, str]] = []
+    is_guarded = False
+    waiting = [function.body]
     while waiting:
         for statement in waiting.pop():
-            yield statement
-            if isinstance(statement, _REACHING_OUT):
-                continue
-            for part in ("body", "orelse", "finalbody"):
-                inner = getattr(statement, part, None)
-                if inner:
-                    waiting.append(inner)
-            branches = (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ()))
-            waiting += [branch.body for branch in branches]
+            if isinstance(statement, _NAMING):
+                aliases += _aliases(statement)
+            elif isinstance(statement, _WITH_BLOCKS):
+                is_guarded = is_guarded or isinstance(statement, _GUARDS)
+                waiting += _blocks(statement)
+            elif isinstance(statement, _REACHING_OUT):
+                return None
+    return _Survey(aliases, is_guarded)
+
+
+def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    for part in ("body", "orelse", "finalbody"):
+        inner = getattr(statement, part, None)
+        if inner:
+            yield inner
+    for branch in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        yield branch.body
 
 
 def _aliases(statement: ast.stmt) -> Iterator[tuple[str, str]]:

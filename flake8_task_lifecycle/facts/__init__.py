@@ -35,6 +35,8 @@ from flake8_task_lifecycle.facts.unreleased import Held
 from flake8_task_lifecycle.facts.uses import Uses
 from flake8_task_lifecycle.facts.world import World
 from flake8_task_lifecycle.flow import Graph
+from flake8_task_lifecycle.homes import CallName
+from flake8_task_lifecycle.leads import called_in
 from flake8_task_lifecycle.model import Evidence
 from flake8_task_lifecycle.names import Names, qualified_name
 from flake8_task_lifecycle.options import Options
@@ -72,6 +74,7 @@ class Facts:
             self.summaries.returned_task,
             self.outline,
             self.homes,
+            lambda: self.called,
         )
         self.uses = Uses(self.names, self.evaluator, self.callbacks, self.summaries.parameter_use, options.cancellers)
         self.frame = cache(lambda function: frame_of(function, self.names))
@@ -92,6 +95,11 @@ class Facts:
         self.endings = Endings(self)
         self.joined = Joined(self)
         self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}
+
+    @cached_property
+    def called(self) -> dict[str, dict[CallName, bool]]:
+        """How the module's calls name what they call, by the last word; True where a statement drops what one gives."""
+        return called_in(self.tree.source)
 
     @cached_property
     def min_python(self) -> tuple[int, int] | None:
@@ -133,9 +141,10 @@ def facts_of(tree: ast.Module, source: Source, options: Options) -> Facts:
 
     ``tree`` is what ``ast.parse`` made of the source; it is left unchanged.
     """
-    world = world_of(source.name, "".join(source.lines), options)
+    text = "".join(source.lines)
+    world = world_of(source.name, text, options)
     name = world.module.name if world.module is not None else ""
-    facts = Facts(build(tree, name), source, options, world, world.module)
+    facts = Facts(build(tree, name, text), source, options, world, world.module)
     world.add(facts)
     return facts
 

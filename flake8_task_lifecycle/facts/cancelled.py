@@ -140,15 +140,15 @@ class Cancelled:
         return self._by_function.get(function, [])
 
     def _all(self) -> Iterator[tuple[nodes.NodeNG, Texts]]:
-        for word, calls in list(self._facts.tree.calls.items()):
-            for call in calls:
+        for word in [word for word in self._facts.called if "cancel" in word.lower()]:
+            for call in self._facts.tree.calls.get(word):
                 if word == "cancel" and isinstance(call.func, nodes.Attribute):
                     yield call, self.texts(call.func.expr) | self.given(call.args)
-                elif "cancel" in word.lower() and (call.args or call.keywords):
+                elif call.args or call.keywords:
                     yield call, self.given([*call.args, *(one.value for one in call.keywords)])
-                for argument in call.args:
-                    if isinstance(argument, nodes.Attribute) and argument.attrname == "cancel":
-                        yield call, self.texts(argument.expr)
+        for argument in self._facts.tree.arguments.get("cancel"):
+            if isinstance(argument, nodes.Attribute) and isinstance(argument.parent, nodes.Call):
+                yield argument.parent, self.texts(argument.expr)
 
     def given(self, arguments: Iterable[nodes.NodeNG]) -> Texts:
         """What the arguments of a call go under, they and their members."""

@@ -52,8 +52,10 @@ class _Made:
 def dropped(facts: Facts) -> Iterator[Dropped]:
     """The coroutines of one module that are made and dropped."""
     words = _words(facts)
-    for word, calls in sorted(facts.tree.calls.items()):
-        for call in calls:
+    for word, names in sorted(facts.called.items()):
+        if word not in words and (facts.homes is None or not any(map(facts.homes.may_be_coroutine, names))):
+            continue
+        for call in facts.tree.calls.get(word):
             if _is_thrown_away(call) and (word in words or _may_be_foreign(facts, call)):
                 made = _made(facts, call.func)
                 if made is not None:

@@ -43,7 +43,13 @@ class Runners:
     def _run(self) -> list[object]:
         """What the runners of this module are given."""
         found: list[object] = []
-        calls = [call for word, calls in self._facts.tree.calls.items() if "run" in word for call in calls if call.args]
+        calls = [
+            call
+            for word in self._facts.called
+            if "run" in word
+            for call in self._facts.tree.calls.get(word)
+            if call.args
+        ]
         for call in calls:
             runners = {value.name for value in self._facts.evaluator.of(call.func) if isinstance(value, External)}
             if runners.isdisjoint(_RUNNERS | frameworks.names(Does.RUNS)):

@@ -135,10 +135,10 @@ class Shutdown:
         """The functions given as ``lifespan=`` to some call."""
         return frozenset(
             value.node
-            for calls in self._facts.tree.calls.values()
-            for call in calls
+            for name in frameworks.names(Does.ENTERS_CONTEXT)
+            for call in self._facts.tree.calls.holding(name)
             for keyword in call.keywords
-            if keyword.arg in frameworks.names(Does.ENTERS_CONTEXT)
+            if keyword.arg == name
             for value in self._facts.evaluator.of(keyword.value)
             if isinstance(value, Definition)
         )

@@ -22,7 +22,7 @@ from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.loops import is_event_loop
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
-from flake8_task_lifecycle.homes import OWN_RECEIVERS, Homes
+from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName, Homes
 from flake8_task_lifecycle.names import dotted, last_word
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
@@ -110,10 +110,12 @@ class Spawns:
         returned_task: ReturnedTask,
         outline: Outline,
         homes: Homes | None,
+        called: Callable[[], dict[str, dict[CallName, bool]]],
     ) -> None:
         self._tree = tree
         self._outline = outline
         self._homes = homes
+        self._called = called
         self._evaluator = evaluator
         self._callbacks = callbacks
         self._coroutines = coroutines
@@ -124,7 +126,7 @@ class Spawns:
 
     def all(self) -> list[Spawn]:
         """Every spawn of the module in source order, callbacks that are spawns themselves included."""
-        calls = [call for word, calls in self._tree.calls.items() if self._may_spawn(word) for call in calls]
+        calls = [call for word in self._called() if self._may_spawn(word) for call in self._tree.calls.get(word)]
         found = [spawn for call in calls if (spawn := self.of(call)) is not None]
         found += self._from_callbacks()
         return sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
@@ -203,14 +205,10 @@ class Spawns:
         """
         if self._homes is None:
             return False
-        mentions = {mention: call for call in self._tree.calls.get(word, ()) if (mention := call_name_of(call.func))}
-        if any(map(self._homes.may_return_task, mentions)):
+        names = self._called().get(word, {})
+        if any(map(self._homes.may_return_task, names)):
             return True
-        dropped = any(
-            self._homes.may_be_abstract(mention)
-            for mention, call in mentions.items()
-            if isinstance(call.parent, nodes.Expr) or isinstance(call.parent.parent, nodes.Expr)
-        )
+        dropped = any(self._homes.may_be_abstract(name) for name, is_dropped in names.items() if is_dropped)
         return dropped and self._evaluator.elsewhere.world.is_implemented_as_wrapper(word)
 
     def _may_be_coroutine(self, call: nodes.Call, word: str) -> bool:
