@@ -5,7 +5,7 @@ Nothing is built. Only the modules that a name leads to are read, each once a ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from flake8_task_lifecycle.outline import Outline
@@ -89,6 +89,10 @@ class Homes:
         Such a context manager says that it has dealt with the exception.
         """
         return self._outline.hides_errors or any(there.hides_errors for there, _ in self._outlines(manager))
+
+    def any_holds(self, mention: CallName, holds: Callable[[Outline, str], bool]) -> bool:
+        """Whether something is so of what the mention leads to, by the text of its module and its name there."""
+        return any(holds(there, name) for there, name in self._outlines(mention))
 
     def may_be_abstract(self, mention: CallName) -> bool:
         """Whether the mention leads to an abstract method."""

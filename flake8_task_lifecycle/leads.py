@@ -44,23 +44,27 @@ def called_in(tree: ast.Module) -> dict[str, dict[CallName, bool]]:
     A word whose calls stand on no name, as those on a subscript, has none. The tree is only read.
     """
     found: dict[str, dict[CallName, bool]] = {}
-    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
-    while waiting:
-        node, owner = waiting.pop()
-        if isinstance(node, ast.ClassDef):
-            owner = node.name
-        elif isinstance(node, ast.Call):
-            _note_word(found, node, owner, is_dropped=False)
-        elif isinstance(node, ast.Expr):
-            call = node.value.value if isinstance(node.value, ast.Await) else node.value
-            if isinstance(call, ast.Call):
-                _note_word(found, call, owner, is_dropped=True)
-        for name in node._fields:
-            part = getattr(node, name, None)
-            if isinstance(part, list):
-                waiting += [(one, owner) for one in part if isinstance(one, ast.AST)]
-            elif isinstance(part, ast.AST) and not isinstance(part, _WITHOUT_CALLS):
-                waiting.append((part, owner))
+    classes: list[tuple[ast.AST, str]] = [(tree, "")]
+    while classes:
+        home, owner = classes.pop()
+        waiting = [home]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.Call):
+                _note_word(found, node, owner, is_dropped=False)
+            elif isinstance(node, ast.Expr):
+                call = node.value.value if isinstance(node.value, ast.Await) else node.value
+                if isinstance(call, ast.Call):
+                    _note_word(found, call, owner, is_dropped=True)
+            elif isinstance(node, ast.ClassDef) and node is not home:
+                classes.append((node, node.name))
+                continue
+            for name in node._fields:
+                part = getattr(node, name, None)
+                if isinstance(part, list):
+                    waiting += [one for one in part if isinstance(one, ast.AST)]
+                elif isinstance(part, ast.AST) and not isinstance(part, _WITHOUT_CALLS):
+                    waiting.append(part)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 
 # Patterns that begin with a word are searched for fastest; what must stand before it on its line is looked at after.
 _IMPORT = re.compile(r"import\b[ \t]*(\([^)]*\)|[^\n#;]*)")
@@ -42,6 +43,10 @@ _GROUP_WORDS = (
     "ctx",
     "context.run",
 )
+_SIGNATURE_END = re.compile(r":[ \t]*(?:#[^\n]*)?\n|:[ \t]*(?=\w)")
+_NO_RETURN = re.compile(r"->[ \t]*[\"']?(?:\w+\.)?(?:NoReturn|Never)\b")
+_NOT_GOING_ON = re.compile(r"raise|\bassert\b|\bwhile\b|exit\b|\babort\b|\bexec|\bquit\b|\bfail\b|\bskip\b")
+_CONTINUATION = re.compile(r"[)\]}#]|(?:elif|else|except|finally)\b|$")
 _CALLED = re.compile(r"((?:[\w.]|\(\)\.)*?)(\w+)[ \t]*\(")
 _OWN_RECEIVERS = frozenset({"", "self.", "cls.", "super()."})
 
@@ -142,7 +147,7 @@ class Outline:
 
     def promised_by(self, function: str) -> tuple[str, ...]:
         """The classes, as written, that functions of that name are annotated to return."""
-        found = (_PROMISE.match(self._text, begin) for begin, _ in self._bodies.get(function, ()))
+        found = (_PROMISE.match(self._text, begin) for begin, _ in self._bodies(function))
         return tuple(dict.fromkeys(match[1] for match in found if match is not None))
 
     def returned_by(self, function: str) -> frozenset[tuple[str, str]]:
@@ -150,10 +155,10 @@ class Outline:
 
         Each is the text before the last word of what is called (``self.``, ``asyncio.``), and that word.
         """
-        if function not in self._bodies:
+        if function not in self._places:
             return frozenset()
         if function not in self._returned:
-            bodies = [self._text[begin:end] for begin, end in self._bodies[function]]
+            bodies = self._texts_of(function)
             self._returned[function] = frozenset().union(
                 *(_returned_words(body) for body in bodies if "return" in body)
             )
@@ -168,7 +173,7 @@ class Outline:
         """Whether a context manager that says it has dealt with an exception may be defined here."""
         if "exit__" not in self._text or "return True" not in self._text:
             return False
-        exits = [*self._bodies.get("__exit__", ()), *self._bodies.get("__aexit__", ())]
+        exits = [*self._bodies("__exit__"), *self._bodies("__aexit__")]
         return any(self._text.find("return True", begin, end) >= 0 for begin, end in exits)
 
     @cached_property
@@ -187,18 +192,44 @@ class Outline:
         """The functions that are marked abstract."""
         return frozenset(_ABSTRACT.findall(self._text)) if "abstractmethod" in self._text else frozenset()
 
+    def _texts_of(self, function: str) -> list[str]:
+        return [self._text[begin:end] for begin, end in self._bodies(function)]
+
+    def holds(self, function: str, text: str) -> bool:
+        """Whether a text stands in functions of that name."""
+        return any(self._text.find(text, begin, end) >= 0 for begin, end in self._bodies(function))
+
+    def may_not_return(self, function: str) -> bool:
+        """Whether functions of that name may never return: what they end with raises, loops or calls one that may.
+
+        What they end with is their last statement, which may hold others.
+        """
+        waiting, seen = [function], {function}
+        while waiting:
+            for text in self._texts_of(waiting.pop()):
+                signature, last = _signature_and_end(text)
+                if _NO_RETURN.search(signature) is not None or _NOT_GOING_ON.search(last) is not None:
+                    return True
+                here = {word for before, word in _CALLED.findall(last) if before in _OWN_RECEIVERS} - seen
+                seen |= here
+                waiting += here
+        return False
+
     @cached_property
-    def _bodies(self) -> dict[str, list[tuple[int, int]]]:
-        """Where the functions of each name begin, after it, and end: where one starts that is not nested in them."""
-        found: dict[str, list[tuple[int, int]]] = {}
-        around: list[tuple[int, str, int]] = []
-        for before, name, start, begin in [*self._functions, ("", "", len(self._text), 0)]:
-            indent = _indent(before)
-            while around and around[-1][0] >= indent:
-                _, ended, since = around.pop()
-                found.setdefault(ended, []).append((since, start))
-            around.append((indent, name, begin))
+    def _places(self) -> dict[str, list[int]]:
+        """Where the functions of each name stand among all functions."""
+        found: dict[str, list[int]] = {}
+        for place, (_, name, _, _) in enumerate(self._functions):
+            found.setdefault(name, []).append(place)
         return found
+
+    def _bodies(self, function: str) -> Iterator[tuple[int, int]]:
+        """Where the functions of a name begin, after it, and end: where one starts that is not nested in them."""
+        for place in self._places.get(function, ()):
+            before, _, _, begin = self._functions[place]
+            others = islice(self._functions, place + 1, None)
+            after = (start for inner, _, start, _ in others if _indent(inner) <= _indent(before))
+            yield begin, next(after, len(self._text))
 
     def may_return(self, function: str, spawners: frozenset[str]) -> bool:
         """Whether functions of that name may return what a call of a spawner gives, through each other too.
@@ -234,6 +265,18 @@ def _places(text: str, words: str) -> Iterator[tuple[int, int]]:
 
 def _is_of_name(character: str) -> bool:
     return character.isalnum() or character == "_"
+
+
+def _signature_and_end(text: str) -> tuple[str, str]:
+    """The signature of a function and its last statement, from the text after its name."""
+    signature = _SIGNATURE_END.search(text)
+    lines = text[signature.end() :].rstrip().split("\n") if signature is not None else [text]
+    indent = next((_indent(line) for line in lines if line.strip()), 0)
+    for at in range(len(lines) - 1, 0, -1):
+        line = lines[at]
+        if _indent(line) == indent and _CONTINUATION.match(line.strip()) is None:
+            return text[: signature.end()] if signature is not None else "", "\n".join(lines[at:])
+    return text[: signature.end()] if signature is not None else text, "\n".join(lines)
 
 
 def stands_in(text: str, words: str, *, used: bool = False, near: str = "") -> bool:

@@ -170,6 +170,7 @@ class _Layout:
     marked: Path | None
     roots: tuple[Path, ...]
     found: dict[str, ModuleFile | None]
+    wrappers: dict[str, bool]
     listed: bool | None = None
 
 
@@ -205,10 +206,10 @@ def _layout(folder: Path) -> _Layout:
     marked = next((above for above in (folder, *folder.parents) if not _MARKERS.isdisjoint(_entries(str(above)))), None)
     near = [] if marked is None else [marked / "src", marked]
     roots = tuple(dict.fromkeys([parent, *near] if parts else [*near, parent]))
-    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, {})
+    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, {}, {})
     for run, other in _layouts.values():
         if run == source.run_number() and (other.roots, other.parts[:1]) == (roots, layout.parts[:1]):
-            layout.found = other.found
+            layout.found, layout.wrappers = other.found, other.wrappers
             break
     if len(_layouts) > _KEPT_LAYOUTS:
         _layouts.clear()
@@ -342,12 +343,18 @@ class Project:
 
     def has_wrapper(self, word: str) -> bool:
         """Whether some module of the project defines a function of that name which may return a spawned task."""
-        for path, text in self.texts() or ():
-            if f"def {word}(" in text and any(spawner in text for spawner in _SPAWNERS):
-                there = STORE.outline(path)
-                if there is not None and there.may_return(word, _SPAWNERS):
-                    return True
-        return False
+        texts = self.texts()
+        if texts is None:
+            return False
+        known = self._layout.wrappers
+        if word not in known:
+            known[word] = any(
+                there.may_return(word, _SPAWNERS)
+                for path, text in texts
+                if f"def {word}(" in text and any(spawner in text for spawner in _SPAWNERS)
+                if (there := STORE.outline(path)) is not None
+            )
+        return known[word]
 
     def defined(self, name: str) -> str | None:
         """``"class"`` or ``"function"`` for a qualified name that a module defines at its top level; else None."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from astroid import nodes
 
 from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName
+from flake8_task_lifecycle.names import last_word
+from flake8_task_lifecycle.outline import Outline
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
 
 
 def call_name_of(function: nodes.NodeNG, word: str = "") -> CallName | None:
@@ -21,6 +29,23 @@ def call_name_of(function: nodes.NodeNG, word: str = "") -> CallName | None:
         case nodes.Attribute():
             return call_name_of(function.expr, function.attrname)
     return None
+
+
+def may_call(facts: Facts, function: nodes.NodeNG, holds: Callable[[Outline, str], bool]) -> bool:
+    """Whether something may be so of what a call names, by text alone: here, or in the modules that it leads to.
+
+    ``holds`` is asked of a module's outline and a name there. True where the call names nothing that can be followed.
+    """
+    word = last_word(function)
+    if not word:
+        return True
+    words = [word, *(original for alias, original in facts.tree.aliases if alias == word)]
+    if any(holds(facts.outline, one) for one in words):
+        return True
+    name = call_name_of(function)
+    if name is None:
+        return True
+    return facts.homes is not None and facts.homes.any_holds(name, holds)
 
 
 def _written(expression: nodes.NodeNG) -> str:

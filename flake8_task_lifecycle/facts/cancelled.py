@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.call_names import may_call
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
+from flake8_task_lifecycle.outline import Outline
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -167,6 +169,8 @@ class Cancelled:
             own = isinstance(node.func, nodes.Attribute) and dotted(node.func.expr) in {"self", "cls"}
             if not own and not node.args:
                 continue
+            if not may_call(self._facts, node.func, _may_cancel):
+                continue
             for value in self._facts.evaluator.of(node.func):
                 answer = ask(self._facts, value, cancels_of) if isinstance(value, Definition | External) else None
                 if answer is None:
@@ -222,6 +226,10 @@ class Cancelled:
                     return False
                 return bool(awaited.args) and all(self._waits_for(one, cancelled) for one in awaited.args)
         return bool(self.texts(awaited) & cancelled)
+
+
+def _may_cancel(outline: Outline, function: str) -> bool:
+    return outline.holds(function, "ancel")
 
 
 def _is_false(value: nodes.NodeNG) -> bool:

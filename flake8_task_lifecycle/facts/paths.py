@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks
+from flake8_task_lifecycle.facts.call_names import may_call
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, positional
 from flake8_task_lifecycle.facts.exceptions import Caught, Exceptions
 from flake8_task_lifecycle.facts.frameworks import Does
@@ -22,6 +23,7 @@ from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
+from flake8_task_lifecycle.outline import Outline
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -43,6 +45,7 @@ _NEVER_RETURN = frozenset(
     | {"os.execvpe", "os.execl", "os.execlp"}
 )
 _NO_RETURN = frozenset({"NoReturn", "Never"})
+_ENDING_WORDS = frozenset(name.rpartition(".")[2] for name in _NEVER_RETURN | frameworks.names(Does.RAISES))
 _MAX_HOPS = 6
 
 
@@ -317,8 +320,10 @@ class Paths:
         if not isinstance(call, nodes.Call):
             return False
         word = last_word(call.func)
-        values = self._facts.evaluator.of(call.func)
         given = tuple(self._given(call, knowledge))
+        if not self._may_never(call.func, is_given=bool(given)):
+            return False
+        values = self._facts.evaluator.of(call.func)
 
         def question(facts: Facts, function: nodes.FunctionDef) -> bool:
             if isinstance(function, nodes.AsyncFunctionDef) and not awaited:
@@ -336,6 +341,18 @@ class Paths:
         if all(answer is None for answer in answers):
             return "raise" in word.lower() and "for_status" not in word
         return all(answers)
+
+    def _may_never(self, function: nodes.NodeNG, *, is_given: bool) -> bool:
+        """Whether what a call names may never return, by text alone."""
+        if "raise" in last_word(function).lower() or any(word in _ENDING_WORDS for word in self._words(function)):
+            return True
+        return may_call(self._facts, function, _may_raise if is_given else Outline.may_not_return)
+
+    def _words(self, function: nodes.NodeNG) -> Iterator[str]:
+        """The last word of a function, and what it is another name for."""
+        word = last_word(function)
+        yield word
+        yield from (original for alias, original in self._facts.tree.aliases if alias == word)
 
     @staticmethod
     def _given(call: nodes.Call, knowledge: Knowledge) -> Iterator[int | str]:
@@ -382,6 +399,10 @@ class Paths:
         return not journey.reaches(graph.exit) and any(
             isinstance(graph.steps[step].statement, nodes.Raise | nodes.Expr | nodes.Return) for step in journey.known
         )
+
+
+def _may_raise(outline: Outline, function: str) -> bool:
+    return outline.holds(function, "raise") or outline.may_not_return(function)
 
 
 def _is_inside(graph: Graph, index: int, within: nodes.NodeNG | None) -> bool:
