@@ -41,16 +41,13 @@ def call_names_of(written: Iterable[str], outline: Outline) -> Iterator[CallName
 class Homes:
     """The other modules of a project that may define what one module calls."""
 
-    def __init__(
-        self, project: Project, module: ModuleFile, outline: Outline, returns: dict[tuple[str, str], bool] | None = None
-    ) -> None:
+    def __init__(self, project: Project, module: ModuleFile, outline: Outline) -> None:
         self._project = project
         self._module = module
         self._outline = outline
         self._receivers: dict[tuple[str, str], tuple[tuple[ModuleFile, bool], ...]] = {}
         self._found: dict[CallName, tuple[Place, ...]] = {}
         self._wrappers: dict[str, bool] = {}
-        self._returns = {} if returns is None else returns
 
     def of(self, mention: CallName) -> tuple[Place, ...]:
         """The other modules in which a function of that name is defined, where the mention leads to."""
@@ -100,9 +97,10 @@ class Homes:
 
     def _returns_task(self, module: ModuleFile, word: str) -> bool:
         key = (module.name, word)
-        if key not in self._returns:
-            self._returns[key] = self._find_spawner([(module, word)])
-        return self._returns[key]
+        known = self._project.returns
+        if key not in known:
+            known[key] = self._find_spawner([(module, word)])
+        return known[key]
 
     def _find_spawner(self, level: list[Place]) -> bool:
         """Whether a spawner is among what these functions return, or those do that they return, and so on."""
@@ -126,7 +124,7 @@ class Homes:
         if (not receiver or receiver in OWN_RECEIVERS) and there.kinds(called):
             yield module, called
             return
-        homes = Homes(self._project, module, there, self._returns)
+        homes = Homes(self._project, module, there)
         for owner in there.bases if receiver in OWN_RECEIVERS else ("",):
             yield from homes.of(CallName(receiver, called, owner))
 

@@ -41,7 +41,8 @@ def leads_of(tree: ast.Module) -> Leads:
 def called_in(tree: ast.Module) -> dict[str, dict[CallName, bool]]:
     """How the calls of one file name what they call, by the last word, and whether a statement drops what one gives.
 
-    A word whose calls stand on no name, as those on a subscript, has none. The tree is only read.
+    A word whose calls stand on no name, as those on a subscript, has none; the word of what is no name is empty. The
+    tree is only read.
     """
     found: dict[str, dict[CallName, bool]] = {}
     classes: list[tuple[ast.AST, str]] = [(tree, "")]
@@ -73,12 +74,13 @@ _WITHOUT_CALLS = (ast.Name, ast.Constant, ast.expr_context)
 
 def _note_word(found: dict[str, dict[CallName, bool]], call: ast.Call, owner: str, *, is_dropped: bool) -> None:
     function = call.func
+    word = ""
     if isinstance(function, ast.Name | ast.Attribute):
         word = function.id if isinstance(function, ast.Name) else function.attr
-        names = found.setdefault(word, {})
-        name = _call_name(function, owner)
-        if name is not None:
-            names[name] = is_dropped or names.get(name, False)
+    names = found.setdefault(word, {})
+    name = _call_name(function, owner)
+    if name is not None:
+        names[name] = is_dropped or names.get(name, False)
 
 
 def _inside(statement: ast.stmt, owner: str, found: Leads) -> Iterator[tuple[list[ast.stmt], str]]:

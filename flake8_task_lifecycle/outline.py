@@ -17,12 +17,12 @@ _BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
 _STATEMENT = 300
 _NOT_USED = re.compile(r"\s*(?:\.|=(?!=)|:|\[)")
 _PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
-# A class after the colon of an annotation or the sign of an assignment; the name before it is looked at after.
+# A class after the colon of an annotation or the sign of an assignment, behind a name.
 _CLASS_AFTER = re.compile(
-    r"[:=][ \t]*(?:await[ \t]+)?[\"']?(?:(?:\w+\.)?Optional\[[\"']?)?((?:[^\W\dA-Z]\w*\.|[A-Z]\w*\.)*[A-Z]\w*)"
+    r"[ \t]*[:=][ \t]*(?:await[ \t]+)?[\"']?(?:(?:\w+\.)?Optional\[[\"']?)?"
+    r"((?:[^\W\dA-Z]\w*\.|[A-Z]\w*\.)*[A-Z]\w*)"
 )
-_NAME_BEFORE = re.compile(r"(\w+)[ \t]*$")
-_LONGEST_NAME = 60
+_BEFORE_CLASS = (" ", ":", "=", "\t")
 _RETURNED_CALL = re.compile(rf"\breturn\b({_LINE})")
 _RETURNED_NAME = re.compile(r"\breturn[ \t]+(\w+)[ \t]*(?:#.*)?$", re.MULTILINE)
 _FILLED = re.compile(
@@ -45,6 +45,7 @@ _GROUP_WORDS = (
 )
 _SIGNATURE_END = re.compile(r":[ \t]*(?:#[^\n]*)?\n|:[ \t]*(?=\w)")
 _NO_RETURN = re.compile(r"->[ \t]*[\"']?(?:\w+\.)?(?:NoReturn|Never)\b")
+_NOTHING = re.compile(r"->[ \t]*None[ \t]*:")
 _NOT_GOING_ON = re.compile(r"raise|\bassert\b|\bwhile\b|exit\b|\babort\b|\bexec|\bquit\b|\bfail\b|\bskip\b")
 _CONTINUATION = re.compile(r"[)\]}#]|(?:elif|else|except|finally)\b|$")
 _CALLED = re.compile(r"((?:[\w.]|\(\)\.)*?)(\w+)[ \t]*\(")
@@ -56,6 +57,7 @@ class Outline:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._classes_of: dict[str, tuple[str, ...]] = {}
 
     @cached_property
     def _imports(self) -> list[tuple[str | None, str]]:
@@ -122,28 +124,31 @@ class Outline:
 
     def kinds(self, name: str) -> frozenset[str]:
         """How functions of that name are defined here: ``"async"``, ``"plain"``, both, or not at all."""
-        return self._kinds.get(name, frozenset())
+        return self._kinds.get(name, frozenset()) if name in self._text else frozenset()
 
     def _line_before(self, at: int) -> str:
         return self._text[self._text.rfind("\n", 0, at) + 1 : at]
 
     def is_abstract(self, name: str) -> bool:
-        """Whether a function of that name is marked abstract."""
-        return name in self._kinds and name in self.abstract
-
-    @cached_property
-    def _evidence(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for match in _CLASS_AFTER.finditer(self._text):
-            at = match.start()
-            name = _NAME_BEFORE.search(self._text[max(at - _LONGEST_NAME, 0) : at])
-            if name is not None and match[1] not in found.get(name[1], ()):
-                found[name[1]] = (*found.get(name[1], ()), match[1])
-        return found
+        """Whether a function of that name is marked abstract, and may give its caller something."""
+        return name in self._kinds and name in self.abstract and not all(map(_gives_nothing, self._texts_of(name)))
 
     def classes_of(self, name: str) -> tuple[str, ...]:
         """The classes, as written, that a name or attribute is annotated with or made from."""
-        return self._evidence.get(name, ())
+        if name not in self._classes_of:
+            self._classes_of[name] = tuple(dict.fromkeys(self._classes_after(name)))
+        return self._classes_of[name]
+
+    def _classes_after(self, name: str) -> Iterator[str]:
+        text = self._text
+        at = text.find(name) if name else -1
+        while at >= 0:
+            end = at + len(name)
+            if text[end : end + 1] in _BEFORE_CLASS and not _is_of_name(text[at - 1 : at]):
+                match = _CLASS_AFTER.match(text, end)
+                if match is not None:
+                    yield match[1]
+            at = text.find(name, end)
 
     def promised_by(self, function: str) -> tuple[str, ...]:
         """The classes, as written, that functions of that name are annotated to return."""
@@ -155,7 +160,7 @@ class Outline:
 
         Each is the text before the last word of what is called (``self.``, ``asyncio.``), and that word.
         """
-        if function not in self._places:
+        if function not in self._positions:
             return frozenset()
         if function not in self._returned:
             bodies = self._texts_of(function)
@@ -216,7 +221,7 @@ class Outline:
         return False
 
     @cached_property
-    def _places(self) -> dict[str, list[int]]:
+    def _positions(self) -> dict[str, list[int]]:
         """Where the functions of each name stand among all functions."""
         found: dict[str, list[int]] = {}
         for place, (_, name, _, _) in enumerate(self._functions):
@@ -225,7 +230,7 @@ class Outline:
 
     def _bodies(self, function: str) -> Iterator[tuple[int, int]]:
         """Where the functions of a name begin, after it, and end: where one starts that is not nested in them."""
-        for place in self._places.get(function, ()):
+        for place in self._positions.get(function, ()):
             before, _, _, begin = self._functions[place]
             others = islice(self._functions, place + 1, None)
             after = (start for inner, _, start, _ in others if _indent(inner) <= _indent(before))
@@ -277,6 +282,10 @@ def _signature_and_end(text: str) -> tuple[str, str]:
         if _indent(line) == indent and _CONTINUATION.match(line.strip()) is None:
             return text[: signature.end()] if signature is not None else "", "\n".join(lines[at:])
     return text[: signature.end()] if signature is not None else text, "\n".join(lines)
+
+
+def _gives_nothing(function: str) -> bool:
+    return _NOTHING.search(_signature_and_end(function)[0]) is not None
 
 
 def stands_in(text: str, words: str, *, used: bool = False, near: str = "") -> bool:

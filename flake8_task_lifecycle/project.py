@@ -59,10 +59,10 @@ class _Store:
     """Texts and trees of the process, by path, as long as the file's time and size stay the same."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[Path, tuple[tuple[int, int], str]] = OrderedDict()
-        self._trees: OrderedDict[Path, tuple[tuple[int, int], object]] = OrderedDict()
-        self._outlines: dict[Path, Outline] = {}
-        self._checked: dict[Path, int] = {}
+        self._texts: OrderedDict[str, tuple[tuple[int, int], str]] = OrderedDict()
+        self._trees: OrderedDict[str, tuple[tuple[int, int], object]] = OrderedDict()
+        self._outlines: dict[str, Outline] = {}
+        self._checked: dict[str, int] = {}
         self._text_bytes = 0
         self._tree_bytes = 0
         self.reads = 0
@@ -70,23 +70,24 @@ class _Store:
 
     def text(self, path: Path) -> str | None:
         """The text of a file; None when it cannot be read or is too large. Looked at on disk once a run."""
-        known = self._texts.get(path)
-        if known is not None and self._checked.get(path) == source.run_number():
-            self._texts.move_to_end(path)
+        key = str(path)
+        known = self._texts.get(key)
+        if known is not None and self._checked.get(key) == source.run_number():
+            self._texts.move_to_end(key)
             return known[1]
         version = _version(path)
         if version is None or version[1] > _MAX_FILE_BYTES:
             return None
-        self._checked[path] = source.run_number()
+        self._checked[key] = source.run_number()
         if known is not None and known[0] == version:
-            self._texts.move_to_end(path)
+            self._texts.move_to_end(key)
             return known[1]
         text = _read(path)
         if text is None:
             return None
         self.reads += 1
-        self._drop(path)
-        self._texts[path] = (version, text)
+        self._drop(key)
+        self._texts[key] = (version, text)
         self._text_bytes += len(text)
         while self._text_bytes > _KEPT_TEXT_BYTES and len(self._texts) > 1:
             self._drop(next(iter(self._texts)))
@@ -97,17 +98,18 @@ class _Store:
         text = self.text(path)
         if text is None:
             return None
-        if path not in self._outlines:
-            self._outlines[path] = Outline(text)
-        return self._outlines[path]
+        key = str(path)
+        if key not in self._outlines:
+            self._outlines[key] = Outline(text)
+        return self._outlines[key]
 
-    def _drop(self, path: Path) -> None:
-        self._outlines.pop(path, None)
-        self._checked.pop(path, None)
-        known = self._texts.pop(path, None)
+    def _drop(self, key: str) -> None:
+        self._outlines.pop(key, None)
+        self._checked.pop(key, None)
+        known = self._texts.pop(key, None)
         if known is not None:
             self._text_bytes -= len(known[1])
-        tree = self._trees.pop(path, None)
+        tree = self._trees.pop(key, None)
         if tree is not None:
             self._tree_bytes -= tree[0][1]
 
@@ -116,10 +118,11 @@ class _Store:
         text = self.text(module.path)
         if text is None:
             return None
-        version = self._texts[module.path][0]
-        known = self._trees.get(module.path)
+        key = str(module.path)
+        version = self._texts[key][0]
+        known = self._trees.get(key)
         if known is not None and known[0] == version:
-            self._trees.move_to_end(module.path)
+            self._trees.move_to_end(key)
             return cast("_Tree", known[1])
         try:
             with warnings.catch_warnings():
@@ -128,7 +131,7 @@ class _Store:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         self.builds += 1
-        self._trees[module.path] = (version, tree)
+        self._trees[key] = (version, tree)
         self._tree_bytes += version[1]
         while self._tree_bytes > _KEPT_TREE_BYTES and len(self._trees) > 1:
             _, (old, _) = self._trees.popitem(last=False)
@@ -158,6 +161,15 @@ def _read(path: Path) -> str | None:
 
 
 @dataclass(slots=True)
+class _Shared:
+    """What this run has found in one project: its modules by name, and what functions return by their names."""
+
+    modules: dict[str, ModuleFile | None]
+    wrappers: dict[str, bool]
+    returns: dict[tuple[str, str], bool]
+
+
+@dataclass(slots=True)
 class _Layout:
     """Where the modules around one folder are found, and what this run has found there.
 
@@ -169,8 +181,7 @@ class _Layout:
     parts: tuple[str, ...]
     marked: Path | None
     roots: tuple[Path, ...]
-    found: dict[str, ModuleFile | None]
-    wrappers: dict[str, bool]
+    shared: _Shared
     listed: bool | None = None
 
 
@@ -206,10 +217,10 @@ def _layout(folder: Path) -> _Layout:
     marked = next((above for above in (folder, *folder.parents) if not _MARKERS.isdisjoint(_entries(str(above)))), None)
     near = [] if marked is None else [marked / "src", marked]
     roots = tuple(dict.fromkeys([parent, *near] if parts else [*near, parent]))
-    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, {}, {})
+    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, _Shared({}, {}, {}))
     for run, other in _layouts.values():
         if run == source.run_number() and (other.roots, other.parts[:1]) == (roots, layout.parts[:1]):
-            layout.found, layout.wrappers = other.found, other.wrappers
+            layout.shared = other.shared
             break
     if len(_layouts) > _KEPT_LAYOUTS:
         _layouts.clear()
@@ -240,7 +251,7 @@ class Project:
 
     def find(self, name: str) -> ModuleFile | None:
         """The project's module of a dotted name; None for every other."""
-        found = self._layout.found
+        found = self._layout.shared.modules
         if name not in found:
             found[name] = self._find(name)
         return found[name]
@@ -346,7 +357,7 @@ class Project:
         texts = self.texts()
         if texts is None:
             return False
-        known = self._layout.wrappers
+        known = self._layout.shared.wrappers
         if word not in known:
             known[word] = any(
                 there.may_return(word, _SPAWNERS)
@@ -355,6 +366,11 @@ class Project:
                 if (there := STORE.outline(path)) is not None
             )
         return known[word]
+
+    @property
+    def returns(self) -> dict[tuple[str, str], bool]:
+        """Whether functions may return a task that they spawned, by module and name, as far as this run has found."""
+        return self._layout.shared.returns
 
     def defined(self, name: str) -> str | None:
         """``"class"`` or ``"function"`` for a qualified name that a module defines at its top level; else None."""

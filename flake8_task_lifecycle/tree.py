@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import gc
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,12 +29,51 @@ _Node = TypeVar("_Node", bound=nodes.NodeNG)
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class Words(dict[str, list[_Node]]):
-    """Nodes by a word. What is still hidden and holds the word is built when the word is asked for."""
+_NAMELESS = re.compile(r"[)\]][\s\\]*\(")
+_OPENED = re.compile(r"[\s\\]*\(")
+_BETWEEN = " \t\n\\"
+_WIDEST = 80
+_ENDED = re.compile(r"(?!\w|[ \t]*[.(\[])")
 
-    def __init__(self, tree: Tree) -> None:
+
+class _Shape(NamedTuple):
+    """The surroundings of a word in a text: whether it stands behind a dot, and what matches after it."""
+
+    is_attribute: bool = False
+    after: re.Pattern[str] | None = None
+
+    def is_in(self, text: str, word: str) -> bool:
+        """Whether a text may hold the word so: a longer name that ends in it counts.
+
+        Without a word: whether something is called there that is no name.
+        """
+        if not word:
+            return _NAMELESS.search(text) is not None
+        at = text.find(word)
+        while at >= 0:
+            end = at + len(word)
+            is_behind = not self.is_attribute or _ends_in_dot(text, at)
+            if is_behind and (self.after is None or self.after.match(text, end) is not None):
+                return True
+            at = text.find(word, end)
+        return False
+
+
+def _ends_in_dot(text: str, at: int) -> bool:
+    before = text[at - 1 : at]
+    return before == "." or (before in _BETWEEN and text[max(at - _WIDEST, 0) : at].rstrip(_BETWEEN).endswith("."))
+
+
+class Words(dict[str, list[_Node]]):
+    """Nodes by a word. What is still hidden and may hold such a node is built when the word is asked for.
+
+    ``shape``: what stands before and after the word in the text of such a node.
+    """
+
+    def __init__(self, tree: Tree, shape: _Shape) -> None:
         super().__init__()
         self._tree = tree
+        self._shape = shape
         self._in_order: set[str] = set()
 
     def note(self, word: str, node: _Node) -> None:
@@ -42,15 +82,13 @@ class Words(dict[str, list[_Node]]):
 
     def get(self, word: str, default: Sequence[_Node] = ()) -> Sequence[_Node]:  # type: ignore[override]
         """The nodes of a word, in the order of the source."""
-        if self._tree.hidden:
-            self._tree.reveal(word)
-        found = super().get(word)
-        if found is None:
-            return default
-        if self._tree.is_deferred and word not in self._in_order:
-            found.sort(key=_segment)
+        if word not in self._in_order:
             self._in_order.add(word)
-        return found
+            if self._tree.hidden:
+                self._tree.reveal(word, self._shape)
+            if word in self and self._tree.is_deferred:
+                self[word].sort(key=_segment)
+        return super().get(word, default)
 
     def holding(self, text: str) -> Iterator[_Node]:
         """The nodes of every word, without those in hidden bodies that do not hold a text."""
@@ -83,10 +121,10 @@ class Tree:
     def __init__(self, source: ast.Module) -> None:
         self.source = source
         self.module: nodes.Module = None
-        self.calls: Words[nodes.Call] = Words(self)
-        self.arguments: Words[nodes.Name | nodes.Attribute] = Words(self)
-        self.attribute_stores: Words[nodes.AssignAttr] = Words(self)
-        self.attribute_loads: Words[nodes.Attribute | nodes.DelAttr] = Words(self)
+        self.calls: Words[nodes.Call] = Words(self, _Shape(after=_OPENED))
+        self.arguments: Words[nodes.Name | nodes.Attribute] = Words(self, _Shape(after=_ENDED))
+        self.attribute_stores: Words[nodes.AssignAttr] = Words(self, _Shape(is_attribute=True, after=_ENDED))
+        self.attribute_loads: Words[nodes.Attribute | nodes.DelAttr] = Words(self, _Shape(is_attribute=True))
         self.returns = Returns()
         self.aliases: list[tuple[str, str]] = []
         self.classes: list[nodes.ClassDef] = []
@@ -95,7 +133,6 @@ class Tree:
         self.hidden: dict[nodes.FunctionDef, _Hidden] = {}
         self.is_deferred = False
         self._guards: list[nodes.NodeNG] = []
-        self._asked: set[str] = set()
 
     @property
     def guards(self) -> list[nodes.NodeNG]:
@@ -108,11 +145,11 @@ class Tree:
         """Put down a ``try`` or ``with`` statement while the tree is built."""
         self._guards.append(statement)
 
-    def reveal(self, word: str) -> None:
-        """Builds the hidden functions whose text holds a word."""
-        if word not in self._asked:
-            self._asked.add(word)
-            for function in [one for one, found in self.hidden.items() if word in found.text]:
+    def reveal(self, word: str, shape: _Shape | None = None) -> None:
+        """Builds the hidden functions whose text holds a word, with a shape around it."""
+        found = [one for one, hidden in self.hidden.items() if word in hidden.text]
+        for function in found:
+            if shape is None or shape.is_in(self.hidden[function].text, word):
                 _ = function.body
 
 

@@ -18,8 +18,11 @@ from flake8_runs import DANGLING, SPAWN, TLC, lines_of, plugin_run, run
 
 from flake8_task_lifecycle import engine, tree
 from flake8_task_lifecycle.facts import repeats
+from flake8_task_lifecycle.homes import CallName
+from flake8_task_lifecycle.leads import called_in
 from flake8_task_lifecycle.names import Names
 from flake8_task_lifecycle.options import ALL_CODES, OPT_IN_CODES, Options
+from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.rules import RULES
 
 ONLY_TLC001 = Options(codes=frozenset({"TLC001"}))
@@ -337,6 +340,64 @@ def test_of_another_module_only_the_functions_that_are_asked_for_are_built() -> 
     assert [one.attrname for one in module.attribute_stores.get("count")] == ["count"]
     assert {one.name for one in module.hidden} == {"unrelated"}
     assert module.calls.get("nothing_here") == ()
+
+
+CALLS = """
+class Base(Outer):
+    def go(self, given):
+        self.run(given)
+        later = super().make(given).then(
+            partial(run)(given), items[0](given))
+        return given.run . again(later)
+"""
+
+
+def test_a_function_is_built_for_a_word_only_where_the_word_stands_as_asked() -> None:
+    text = "def a():\n    run = 1\ndef b(x):\n    x.run.stop()\ndef c(x):\n    x.run = 1\ndef d(x):\n    make(run)\n"
+    text += "def e():\n    run\\\n    ()\ndef f(x):\n    x[0]()\n"
+    shown = {}
+    for kind in ("calls", "arguments", "attribute_stores", "attribute_loads"):
+        module = tree.build(ast.parse(text), "one", text)
+        nodes = getattr(module, kind).get("run")
+        shown[kind] = ({one.name for one in module.functions if one not in module.hidden}, len(nodes))
+    assert shown == {
+        "calls": ({"e"}, 1),
+        "arguments": ({"a", "c", "d", "e"}, 1),
+        "attribute_stores": ({"c"}, 1),
+        "attribute_loads": ({"b", "c"}, 1),
+    }
+    assert [call.as_string() for call in module.calls.get("")] == ["x[0]()"]
+
+
+def test_calls_are_named_from_the_tree_of_flake8() -> None:
+    assert called_in(ast.parse(CALLS)) == {
+        "run": {CallName("self", "run", "Base"): True},
+        "make": {CallName("super()", "make", "Base"): False},
+        "then": {CallName("super().make", "then"): False},
+        "again": {CallName("given.run", "again"): False},
+        "super": {CallName("", "super"): False},
+        "partial": {CallName("", "partial"): False},
+        "": {},
+    }
+
+
+def test_an_outline_tells_what_may_never_return() -> None:
+    shapes = {
+        "def f(x):\n    log(x)\n    raise Stop(\n        x\n    )\n": True,
+        "def f(x) -> NoReturn:\n    log(x)\n": True,
+        "def f(x):\n    if x:\n        raise Stop\n    else:\n        raise Other\n": True,
+        "def f(x): raise Stop\n": True,
+        "def f(self):\n    return self.g()\n\ndef g(self):\n    self.f()\n\n    sys.exit(1)\n": True,
+        "def f(x):\n    if not x:\n        raise Stop\n    log(x)\n": False,
+        "def f(x):\n    return log(\n        x\n    )\n": False,
+        "def f(x): return log(x)\ndef g():\n    raise Stop\n": False,
+    }
+    assert {text: Outline(text).may_not_return("f") for text in shapes} == shapes
+
+
+@pytest.mark.parametrize("name", ["", "x", "missing"])
+def test_an_outline_knows_no_class_of_what_is_no_name_of_one(name: str) -> None:
+    assert Outline("x.y = Thing()\nx(Thing)\nxx: Thing\n").classes_of(name) == ()
 
 
 def test_a_tree_with_hidden_bodies_is_the_same_once_all_is_asked_for() -> None:

@@ -75,6 +75,7 @@ class Facts:
             self.outline,
             self.homes,
             lambda: self.called,
+            is_judged=is_own,
         )
         self.uses = Uses(self.names, self.evaluator, self.callbacks, self.summaries.parameter_use, options.cancellers)
         self.frame = cache(lambda function: frame_of(function, self.names))

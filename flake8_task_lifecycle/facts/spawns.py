@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -98,7 +98,10 @@ ReturnedTask = Callable[[nodes.FunctionDef], Returned]
 
 
 class Spawns:
-    """Finds spawns. ``returned_task`` tells whether a function of the project returns a task it spawned."""
+    """Finds spawns. ``returned_task`` tells whether a function of the project returns a task it spawned.
+
+    ``is_judged``: the module is the one that is reported on, so that what its statements drop counts.
+    """
 
     def __init__(
         self,
@@ -111,11 +114,14 @@ class Spawns:
         outline: Outline,
         homes: Homes | None,
         called: Callable[[], dict[str, dict[CallName, bool]]],
+        *,
+        is_judged: bool,
     ) -> None:
         self._tree = tree
         self._outline = outline
         self._homes = homes
         self._called = called
+        self._is_judged = is_judged
         self._evaluator = evaluator
         self._callbacks = callbacks
         self._coroutines = coroutines
@@ -123,13 +129,17 @@ class Spawns:
         self._returned_task = returned_task
         self._by_call: dict[nodes.Call, Spawn | None] = {}
         self._wrappers: dict[str, bool] = {}
+        self._all: list[Spawn] | None = None
+        self._is_end_of_wrappers = cache(self._find_end_of_wrappers)
 
     def all(self) -> list[Spawn]:
         """Every spawn of the module in source order, callbacks that are spawns themselves included."""
-        calls = [call for word in self._called() if self._may_spawn(word) for call in self._tree.calls.get(word)]
-        found = [spawn for call in calls if (spawn := self.of(call)) is not None]
-        found += self._from_callbacks()
-        return sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
+        if self._all is None:
+            calls = [call for word in self._called() if self._may_spawn(word) for call in self._tree.calls.get(word)]
+            found = [spawn for call in calls if (spawn := self.of(call)) is not None]
+            found += self._from_callbacks()
+            self._all = sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
+        return self._all
 
     def of(self, call: nodes.Call) -> Spawn | None:
         """The spawn that a call is; None when it is none, or not known to be one."""
@@ -186,17 +196,26 @@ class Spawns:
         waiting, seen = [word], {word}
         while waiting:
             one = waiting.pop()
-            returned = {
+            if self._is_end_of_wrappers(one):
+                return True
+            further = {
                 called
-                for before, called in self._outline.returned_by(one)
+                for before, called in (self._outline.returned_by(one) if self._may_wrap else ())
                 if called in _SPAWNING or before in _OWN_RECEIVERS or before.rstrip(".") in self._outline.bindings
             }
-            if not returned.isdisjoint(self._known_words) or self._is_foreign(one):
-                return True
-            further = {*returned, *self._originals.get(one, ())} - seen
+            further = {*further, *self._originals.get(one, ())} - seen
             seen |= further
             waiting += sorted(further)
         return False
+
+    @cached_property
+    def _may_wrap(self) -> bool:
+        """Whether a function of the module can be a wrapper: some call is of a known name, or of another wrapper."""
+        return not self._is_judged or any(map(self._is_end_of_wrappers, self._called()))
+
+    def _find_end_of_wrappers(self, word: str) -> bool:
+        """Whether a call of this last word is of a known name, or may be of another module's wrapper."""
+        return word in self._known_words or self._is_foreign(word)
 
     def _is_foreign(self, word: str) -> bool:
         """Whether some call of this word here may be of another module's function that returns a task it spawned.
@@ -208,6 +227,8 @@ class Spawns:
         names = self._called().get(word, {})
         if any(map(self._homes.may_return_task, names)):
             return True
+        if not self._is_judged or self._outline.kinds(word):
+            return False
         dropped = any(self._homes.may_be_abstract(name) for name, is_dropped in names.items() if is_dropped)
         return dropped and self._evaluator.elsewhere.world.is_implemented_as_wrapper(word)
 

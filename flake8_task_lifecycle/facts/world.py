@@ -34,7 +34,6 @@ class World:
         self._facts: dict[str, Facts | None] = {}
         self._built_bytes = 0
         self._hops: list[str] = []
-        self._returns_task: dict[tuple[str, str], bool] = {}
 
     @property
     def module(self) -> ModuleFile | None:
@@ -50,7 +49,7 @@ class World:
         """Where the other modules define what a module of the project calls; None without a project."""
         if self._project is None or module is None:
             return None
-        return Homes(self._project, module, outline, self._returns_task)
+        return Homes(self._project, module, outline)
 
     @property
     def is_spent(self) -> bool:
