@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from flake8.exceptions import ExecutionError
@@ -113,13 +114,14 @@ class Plugin:
 
     def run(self) -> Iterator[tuple[int, int, str, type[Plugin]]]:
         """Findings of the file as (line, column, "CODE message", type)."""
-        if not prefilter.concerns(self.tree, "".join(self.lines), self.filename, self.options):
+        codes = prefilter.codes_for(self.tree, "".join(self.lines), self.filename, self.options)
+        if not codes:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from flake8_task_lifecycle import engine
 
-            findings = engine.check(self.tree, self.lines, self.filename, self.options)
+            findings = engine.check(self.tree, self.lines, self.filename, replace(self.options, codes=codes))
         for finding in findings:
             yield finding.span.line, finding.span.column, f"{finding.code} {finding.message}", type(self)
 

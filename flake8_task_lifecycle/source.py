@@ -27,6 +27,8 @@ _LEAVES_FINALLY = re.compile(
     re.MULTILINE,
 )
 
+_CODES_OF_HANDLERS = frozenset({"TLC003", "TLC010", "TLC011", "TLC102", "TLC104", "TLC108"})
+
 # What a rule can judge though the spawn stands in another module, or is none of the spawn words.
 _OTHER_EVIDENCE = (
     ("TLC004", (".cancel(", "self.")),
@@ -64,25 +66,31 @@ def may_swallow(text: str) -> bool:
     return "finally" in text and _LEAVES_FINALLY.search(text) is not None
 
 
-def may_concern(text: str, options: Options) -> bool:
-    """Whether the text can hold a spawn at all, by its words alone.
+def codes_by_words(text: str, options: Options) -> frozenset[str]:
+    """The codes that a text may call for, by its words alone: all of them where it may spawn.
 
-    A file that answers False is not analysed: no tree is built for it.
+    A file for which no code speaks is not analysed: no tree is built for it.
     """
+    if may_spawn(text, options):
+        return options.codes
+    found: set[str] = set()
+    if "async def" in text and may_swallow(text):
+        found |= _CODES_OF_HANDLERS
+    if "async" in text:
+        found |= {code for code, words in _OTHER_EVIDENCE if all(word in text for word in words)}
+    if any(word in text for word in _SCOPED_WORDS):
+        found.add("TLC900")
+    return options.codes & found
+
+
+def may_spawn(text: str, options: Options) -> bool:
+    """Whether a text has a word of a spawn, one that a user's option names among them."""
     if any(word in text for word in SPAWN_WORDS) or _KEEPING_WORD in text:
         return True
     if any(word in text for word in _RARE_WORDS) and "asyncio" in text and _RARE_SPAWN.search(text) is not None:
         return True
-    if "async def" in text and may_swallow(text):
-        return True
     names = options.spawners | options.keeping_spawners
-    if any(name.rpartition(".")[2] in text for name in names):
-        return True
-    if "async" in text and any(
-        code in options.codes and all(word in text for word in words) for code, words in _OTHER_EVIDENCE
-    ):
-        return True
-    return "TLC900" in options.codes and any(word in text for word in _SCOPED_WORDS)
+    return any(name.rpartition(".")[2] in text for name in names)
 
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")

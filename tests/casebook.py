@@ -43,7 +43,7 @@ from flake8_task_lifecycle.options import (
     parse_names,
     parse_version,
 )
-from flake8_task_lifecycle.prefilter import concerns
+from flake8_task_lifecycle.prefilter import codes_for
 from flake8_task_lifecycle.source import new_run
 
 CASES = Path(__file__).parent / "cases"
@@ -332,8 +332,10 @@ def _check_module(case: Case, block: Block, directory: Path, check: Check) -> li
         texts.append(f"{case.path}:{block.line}: the tree was changed")
     if findings != sorted(findings, key=lambda finding: (finding.span, finding.code)):
         texts.append(f"{case.path}:{block.line}: the findings are not sorted")
-    if findings and not concerns(tree, block.text, str(directory / block.name), options):
-        texts.append(f"{case.path}:{block.line}: the text prefilter would have skipped this module")
+    called_for = codes_for(tree, block.text, str(directory / block.name), options)
+    skipped = {finding.code for finding in findings} - called_for
+    if skipped:
+        texts.append(f"{case.path}:{block.line}: the prefilter would have skipped {', '.join(sorted(skipped))}")
     for finding in findings:
         place = _place(case, block, finding.span.line)
         texts += [f"{place}: {flaw}: {_show(finding)}" for flaw in _flaws(finding, lines, options)]

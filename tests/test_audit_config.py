@@ -253,7 +253,8 @@ def test_a_file_that_flake8_passes_over_has_sites_and_no_findings(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "flake8_task_lifecycle.prefilter.concerns", lambda _tree, _text, _name, wanted: "TLC900" in wanted.codes
+        "flake8_task_lifecycle.prefilter.codes_for",
+        lambda _tree, _text, _name, wanted: wanted.codes if "TLC900" in wanted.codes else frozenset(),
     )
     project.write(jobs=DROPPED)
     ran = project.json()

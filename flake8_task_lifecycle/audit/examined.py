@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -64,14 +65,14 @@ class Examiner:
             return Outcome(unreadable=(Loss(file.shown, "nested too deeply"),))
         except (OSError, ValueError, MemoryError) as error:
             return Outcome(unreadable=(Loss(file.shown, reason(error)),))
-        is_judged = prefilter.concerns(tree, source, file.path, self._options)
-        if is_judged or prefilter.concerns(tree, source, file.path, self._wider):
-            return self._examined(tree, text, source, file, is_judged=is_judged)
+        codes = prefilter.codes_for(tree, source, file.path, self._options)
+        if codes or prefilter.codes_for(tree, source, file.path, self._wider):
+            return self._examined(tree, text, source, file, codes & self._in_force)
         return Outcome()
 
-    def _examined(self, tree: ast.Module, text: Text, source: str, file: File, *, is_judged: bool) -> Outcome:
+    def _examined(self, tree: ast.Module, text: Text, source: str, file: File, codes: AbstractSet[str]) -> Outcome:
         examination = engine.examine(tree, text.lines, file.path, self._wider)
-        told = [finding for finding in examination.findings if is_judged and finding.code in self._in_force]
+        told = [finding for finding in examination.findings if finding.code in codes]
         examination = replace(examination, findings=tuple(told))
         problems = [
             problem_of(finding, file.shown, text.lines, text.hidden_by(finding.code, finding.span.line), self._shown)

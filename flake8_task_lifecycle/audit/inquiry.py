@@ -6,6 +6,7 @@ import ast
 import warnings
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
 
 from flake8_task_lifecycle import engine, prefilter
@@ -68,7 +69,8 @@ class Inquiry:
                 tree = ast.parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return ()
-        if not prefilter.concerns(tree, text, str(path), self.options):
+        codes = prefilter.codes_for(tree, text, str(path), self.options)
+        if not codes:
             return ()
-        found = engine.examine(tree, lines_of(text), str(path), self.options).findings
+        found = engine.examine(tree, lines_of(text), str(path), replace(self.options, codes=codes)).findings
         return tuple(finding for finding in found if finding.code in self.codes)
