@@ -46,7 +46,7 @@ _GROUP_WORDS = (
 _SIGNATURE_END = re.compile(r":[ \t]*(?:#[^\n]*)?\n|:[ \t]*(?=\w)")
 _NO_RETURN = re.compile(r"->[ \t]*[\"']?(?:\w+\.)?(?:NoReturn|Never)\b")
 _NOTHING = re.compile(r"->[ \t]*None[ \t]*:")
-_NOT_GOING_ON = re.compile(r"raise|\bassert\b|\bwhile\b|exit\b|\babort\b|\bexec|\bquit\b|\bfail\b|\bskip\b")
+_NOT_GOING_ON = re.compile(r"raise|\bassert\b|exit\b|\babort\b|\bexec|\bquit\b|\bfail\b|\bskip\b")
 _CONTINUATION = re.compile(r"[)\]}#]|(?:elif|else|except|finally)\b|$")
 _CALLED = re.compile(r"((?:[\w.]|\(\)\.)*?)(\w+)[ \t]*\(")
 _OWN_RECEIVERS = frozenset({"", "self.", "cls.", "super()."})
@@ -207,15 +207,16 @@ class Outline:
     def may_not_return(self, function: str) -> bool:
         """Whether functions of that name may never return: what they end with raises, loops or calls one that may.
 
-        What they end with is their last statement, which may hold others.
+        The last line decides: it ends one of the branches, and all of them must never return.
         """
         waiting, seen = [function], {function}
         while waiting:
             for text in self._texts_of(waiting.pop()):
                 signature, last = _signature_and_end(text)
-                if _NO_RETURN.search(signature) is not None or _NOT_GOING_ON.search(last) is not None:
+                tail = _tail(last)
+                if _NO_RETURN.search(signature) or "while" in last or _NOT_GOING_ON.search(tail):
                     return True
-                here = {word for before, word in _CALLED.findall(last) if before in _OWN_RECEIVERS} - seen
+                here = {word for before, word in _CALLED.findall(tail) if before in _OWN_RECEIVERS} - seen
                 seen |= here
                 waiting += here
         return False
@@ -282,6 +283,18 @@ def _signature_and_end(text: str) -> tuple[str, str]:
         if _indent(line) == indent and _CONTINUATION.match(line.strip()) is None:
             return text[: signature.end()] if signature is not None else "", "\n".join(lines[at:])
     return text[: signature.end()] if signature is not None else text, "\n".join(lines)
+
+
+def _tail(statement: str) -> str:
+    """The last line of a statement, with those before it that its brackets draw in; all of it with a ``finally``."""
+    lines = statement.split("\n")
+    depth = 0
+    for at in range(len(lines) - 1, -1, -1):
+        line = lines[at].strip()
+        depth += sum(map(line.count, ")]}")) - sum(map(line.count, "([{"))
+        if depth <= 0 and line and not line.startswith("#") and "finally" not in statement:
+            return "\n".join(lines[at:])
+    return statement
 
 
 def _gives_nothing(function: str) -> bool:

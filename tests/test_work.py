@@ -390,6 +390,10 @@ def test_an_outline_tells_what_may_never_return() -> None:
         "def f(self):\n    return self.g()\n\ndef g(self):\n    self.f()\n\n    sys.exit(1)\n": True,
         "def f(x):\n    if not x:\n        raise Stop\n    log(x)\n": False,
         "def f(x):\n    return log(\n        x\n    )\n": False,
+        "def f(x):\n    if x:\n        raise Stop\n    else:\n        log(x)\n": False,
+        "def f(x):\n    try:\n        raise Stop\n    finally:\n        log(x)\n": True,
+        "def f(x):\n    while True:\n        log(x)\n": True,
+        "def f(x):\n    with x:\n        raise Stop(\n            x\n        )  # it\n    # is over\n": True,
         "def f(x): return log(x)\ndef g():\n    raise Stop\n": False,
     }
     assert {text: Outline(text).may_not_return("f") for text in shapes} == shapes
