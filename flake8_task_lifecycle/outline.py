@@ -15,6 +15,7 @@ _ABSTRACT = re.compile(r"abstractmethod\s+(?:async\s+)?def\s+(\w+)")
 _LINE = r"[^\n]*(?:[(\[{,]\n[^\n]*){0,4}"  # a line, and those that an open bracket or a comma draws in
 _BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
 _STATEMENT = 300
+_RECEIVER = re.compile(r"[ \t]+(?:[\w.]|\(\))*$")
 _NOT_USED = re.compile(r"\s*(?:\.|=(?!=)|:|\[)")
 _PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
 # A class after the colon of an annotation or the sign of an assignment, behind a name.
@@ -301,15 +302,17 @@ def _gives_nothing(function: str) -> bool:
     return _NOTHING.search(_signature_and_end(function)[0]) is not None
 
 
-def stands_in(text: str, words: str, *, used: bool = False, near: str = "") -> bool:
+def stands_in(text: str, words: str, *, used: bool = False, near: str = "", apart_from: str = "") -> bool:
     """Whether some words stand in a text by themselves.
 
     With ``used``: where what they name is called or handed on; it is not being defined, stored, annotated or indexed,
     and no member of it is meant. With ``near``: where that stands among the characters before, as many as a statement
-    of some lines has.
+    of some lines has. With ``apart_from``: where that word does not stand right before, or before the names that the
+    words are a member of.
     """
     return any(
         (not near or text.find(near, max(at - _STATEMENT, 0), at) >= 0)
+        and (not apart_from or not _RECEIVER.split(text[max(at - _STATEMENT, 0) : at])[0].endswith(apart_from))
         and (not used or (_NOT_USED.match(text, end) is None and not text.endswith(("def ", "class "), 0, at)))
         for at, end in _places(text, words)
     )

@@ -77,16 +77,16 @@ class Entries:
             return Answer(Known.NO, "awaited directly")
         if enclosing_function(function) is not None:
             return self._answer(own)
-        found = self._elsewhere(function, near="await")
-        if found is not None and Start.AWAITED not in found and not own | found:
-            found = self._elsewhere(function)
-        if found is None:
+        started = own or self._elsewhere(function, apart_from="await")
+        found = self._elsewhere(function, near="await") if started and Start.AWAITED not in started else _NONE
+        if started is None or found is None:
             return Answer(Known.UNKNOWN, "too large a project")
-        return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(own | found)
+        found |= started
+        return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(found)
 
-    def _elsewhere(self, function: nodes.FunctionDef, near: str = "") -> Starts | None:
+    def _elsewhere(self, function: nodes.FunctionDef, near: str = "", apart_from: str = "") -> Starts | None:
         """What the other modules do with a function, until one of them decides; None: too many to be read."""
-        others = self._facts.world.mentioning(function.name, used=True, near=near)
+        others = self._facts.world.mentioning(function.name, used=True, near=near, apart_from=apart_from)
         if others is None:
             return None
         found = _NONE
