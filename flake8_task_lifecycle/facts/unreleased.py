@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.borrowed import is_borrowed
 from flake8_task_lifecycle.facts.definitions import decorator_names
-from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows, removes_another
+from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
+from flake8_task_lifecycle.facts.removals import removes_another
 from flake8_task_lifecycle.facts.repeats import calls_of, is_test_file, runs_again
 from flake8_task_lifecycle.facts.requests import requested_in, signals_of
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
@@ -160,6 +162,7 @@ class Held:
         facts = self._facts
         return (
             only_grows(facts, place)
+            and not is_borrowed(facts, place)
             and not long_lived_spawn(facts, spawn).is_yes
             and adds_without_bound(facts, spawn, place)
             and grows_elsewhere(facts, place)
