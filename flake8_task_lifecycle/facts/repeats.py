@@ -28,7 +28,9 @@ _PLAIN = frozenset({"staticmethod", "classmethod", "abstractmethod", "override",
 }
 _HANDLER = re.compile(r"_*(?:on_|handle_)\w+\Z|(?:startup|lifespan|setup_hook|cog_load)\Z")
 _COMPUTED = r"getattr\(\s*[\w.]+,\s*(?![\"'])[^()]*\)"
-_COMPUTED_CALL = re.compile(rf"\b{_COMPUTED}\(|(\w+)\s*:?=\s*{_COMPUTED}(?=.{{0,300}}?(?:\b\1|\bcallable)\()", re.DOTALL)
+_COMPUTED_CALL = re.compile(
+    rf"\b{_COMPUTED}\(|(\w+)\s*:?=\s*{_COMPUTED}(?=.{{0,300}}?(?:\b\1|\bcallable)\()", re.DOTALL
+)
 _FEWEST_HOOKS = 2
 _MAX_DEPTH = 5
 _MAX_CALLS = 100
