@@ -40,7 +40,10 @@ def _registers_on(facts: Facts, function: nodes.FunctionDef, spawn: Spawn, call:
         return True
     statement = spawn.value.statement()
     if isinstance(receiver, nodes.Name):
-        stores = reaching_stores(facts, function, receiver, receiver.name) or ()
+        try:
+            stores = reaching_stores(facts.graph(function), receiver, receiver.name) or ()
+        except FlowTooLarge:
+            return False
         return any(store.statement() is statement for store in stores)
     targets = statement.targets if isinstance(statement, nodes.Assign) else []
     return any(target.as_string() == receiver.as_string() for target in targets)

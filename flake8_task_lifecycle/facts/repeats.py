@@ -15,7 +15,7 @@ from flake8_task_lifecycle.facts.guards import ONCE, looks_first, stopped_in_fin
 from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.slots import Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External, Instance
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import FlowTooLarge, walk
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import enclosing_class, enclosing_function
 
@@ -239,7 +239,10 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
         binding = facts.names.binding(receiver, receiver.name)
         if binding is None or binding.scope is not function:
             return False
-        stores = reaching_stores(facts, function, receiver, receiver.name) or ()
+        try:
+            stores = reaching_stores(facts.graph(function), receiver, receiver.name) or ()
+        except FlowTooLarge:
+            return False
         values = [getattr(store.parent, "value", None) for store in stores]
         built = [value.value if isinstance(value, nodes.Await) else value for value in values]
         made = [value for value in built if not (isinstance(value, nodes.Const) and value.value is None)]
