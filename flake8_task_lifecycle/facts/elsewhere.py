@@ -59,7 +59,7 @@ class Elsewhere:
         return self.world.ask(name, question)
 
     @property
-    def _asking(self) -> Iterator[Facts]:
+    def asking(self) -> Iterator[Facts]:
         """The facts of the file that the whole search is for, where this module is another one."""
         home = self.world.module
         facts = self.world.facts(home) if home is not None and home != self._facts.module else None
@@ -73,7 +73,7 @@ class Elsewhere:
             return None
         base = External(self._facts.qualified(owner))
         found: set[Value] = set()
-        for facts in [*self._asking, *others]:
+        for facts in [*self.asking, *others]:
             for below in facts.tree.classes:
                 if any(
                     base in facts.evaluator.of(one)

@@ -15,6 +15,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.definitions import is_generator
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.unreleased import STOPS
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import walk
@@ -70,7 +71,9 @@ def ungrouped(facts: Facts) -> Iterator[Ungrouped]:
 
 def _plain_waits(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> tuple[nodes.NodeNG, ...]:
     """The awaits of a task, when nothing but awaits of it to its end, on every way on, is done with it."""
-    if spawn.form not in {Form.TASK, Form.FUTURE} or spawn.keeping:
+    if spawn.form not in {Form.TASK, Form.FUTURE} or spawn.keeping or _is_clean_up(spawn, function):
+        return ()
+    if spawn.form is Form.FUTURE and not (spawn.coroutine and facts.coroutines.is_resolved(spawn.coroutine)):
         return ()
     uses = _uses(facts, spawn, function)
     waits = [one.target for one in uses if one.fate is Fate.AWAITED and one.target is not None]
@@ -79,6 +82,23 @@ def _plain_waits(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> tup
     if not all(_waits_plainly(facts, wait) and _always_follows(wait, spawn.node, function) for wait in waits):
         return ()
     return tuple(waits)
+
+
+def _is_clean_up(spawn: Spawn, function: nodes.FunctionDef) -> bool:
+    """Whether a task stops something: the group would cancel it when another fails, and leave its work undone."""
+    made = spawn.coroutine.func if isinstance(spawn.coroutine, nodes.Call) else None
+    return bool(STOPS.match(function.name) or (made is not None and STOPS.match(last_word(made)))) or _in_finally(
+        spawn.node, function
+    )
+
+
+def _in_finally(node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+    child, parent = node, node.parent
+    while parent is not None and child is not function:
+        if isinstance(parent, nodes.Try | nodes.TryStar) and child in parent.finalbody:
+            return True
+        child, parent = parent, parent.parent
+    return False
 
 
 def _uses(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> list[Use]:
