@@ -129,12 +129,22 @@ def _lives_for_one_call(facts: Facts, place: Place) -> bool:
 
 
 def _may_live_briefly(facts: Facts, spawn: Spawn, place: Place) -> bool:
-    """Whether the owner is an object that each call is given, and none of its class lives as long as the program."""
+    """Whether the owner is one of several, or each call is given it, and none of its class is the program's own."""
     binding = facts.names.binding(spawn.node, place.name.partition(".")[0])
-    is_given = binding is not None and any(
-        isinstance(store.parent, nodes.Arguments) and not _is_own_object(store) for store in binding.nodes
-    )
-    return is_given and not any(enclosing_function(call) is None for _, call in _made(facts, place) or ())
+    is_one_of_many = binding is not None and any(map(_is_given_or_picked, binding.nodes))
+    return is_one_of_many and not any(enclosing_function(call) is None for _, call in _made(facts, place) or ())
+
+
+def _is_given_or_picked(store: nodes.NodeNG) -> bool:
+    """Whether a store binds a name to what a caller gives, or to one thing out of a collection."""
+    match store.parent:
+        case nodes.Arguments():
+            return not _is_own_object(store)
+        case nodes.For() | nodes.Comprehension():
+            return True
+        case nodes.Assign() | nodes.AnnAssign():
+            return isinstance(store.parent.value, nodes.Subscript)
+    return False
 
 
 def _is_own_object(parameter: nodes.NodeNG) -> bool:

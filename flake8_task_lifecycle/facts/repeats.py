@@ -236,17 +236,7 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
     if isinstance(receiver, nodes.Call):
         return all(isinstance(value, Instance) and value.exact for value in facts.evaluator.of(receiver))
     if isinstance(receiver, nodes.Name):
-        binding = facts.names.binding(receiver, receiver.name)
-        if binding is None or binding.scope is not function:
-            return False
-        try:
-            stores = reaching_stores(facts.graph(function), receiver, receiver.name) or ()
-        except FlowTooLarge:
-            return False
-        values = [getattr(store.parent, "value", None) for store in stores]
-        built = [value.value if isinstance(value, nodes.Await) else value for value in values]
-        made = [value for value in built if not (isinstance(value, nodes.Const) and value.value is None)]
-        return bool(made) and all(isinstance(value, nodes.Call) for value in made)
+        return _is_made(facts, receiver, function, _MAX_DEPTH)
     if isinstance(receiver, nodes.Attribute):
         text = receiver.as_string()
         return any(
@@ -257,3 +247,38 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
             for node in walk(function.body)
         )
     return False
+
+
+def _is_made(facts: Facts, made: nodes.NodeNG | None, function: nodes.FunctionDef, depth: int) -> bool:
+    """Whether all that a value can be, or has in it, comes from calls in this function, or is None."""
+    match made:
+        case nodes.Call():
+            return True
+        case nodes.Await():
+            return isinstance(made.value, nodes.Call)
+        case nodes.ListComp() | nodes.SetComp() | nodes.GeneratorExp():
+            return _is_made(facts, made.elt, function, depth)
+        case nodes.List() | nodes.Tuple() | nodes.Set():
+            return all(_is_made(facts, one, function, depth) for one in made.elts)
+        case nodes.Name() if depth and facts.names.local_scope(made, made.name) is function:
+            try:
+                stores = reaching_stores(facts.graph(function), made, made.name) or ()
+            except FlowTooLarge:
+                return False
+            values = [_stored_by(store) for store in stores if not _stores_nothing(store)]
+            return bool(values) and all(_is_made(facts, value, function, depth - 1) for value in values)
+    return False
+
+
+def _stores_nothing(store: nodes.AssignName) -> bool:
+    value = getattr(store.parent, "value", None)
+    return isinstance(value, nodes.Const) and value.value is None
+
+
+def _stored_by(store: nodes.AssignName) -> nodes.NodeNG | None:
+    """What a store binds a name to: the value, or what a loop goes over; not what a call looks up in a collection."""
+    statement = store.parent
+    if not isinstance(statement, nodes.For):
+        return getattr(statement, "value", None)
+    is_lookup = isinstance(statement.iter, nodes.Call) and not isinstance(statement, nodes.AsyncFor)
+    return None if is_lookup else statement.iter
