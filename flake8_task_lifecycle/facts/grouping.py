@@ -6,6 +6,7 @@ when one fails.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,15 +74,27 @@ def _plain_waits(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> tup
     """The awaits of a task, when nothing but awaits of it to its end, on every way on, is done with it."""
     if spawn.form not in {Form.TASK, Form.FUTURE} or spawn.keeping or _is_clean_up(spawn, function):
         return ()
-    if spawn.form is Form.FUTURE and not (spawn.coroutine and facts.coroutines.is_resolved(spawn.coroutine)):
-        return ()
     uses = _uses(facts, spawn, function)
     waits = [one.target for one in uses if one.fate is Fate.AWAITED and one.target is not None]
     if not waits or not all(_is_harmless(one) for one in uses):
         return ()
     if not all(_waits_plainly(facts, wait) and _always_follows(wait, spawn.node, function) for wait in waits):
         return ()
+    if spawn.form is Form.FUTURE and not _is_coroutine(facts, spawn.coroutine):
+        return ()
     return tuple(waits)
+
+
+def _is_coroutine(facts: Facts, made: nodes.NodeNG | None) -> bool:
+    """Whether what ``ensure_future`` takes is no future: by what is called, else by all that have its name."""
+    if made is None or facts.coroutines.is_resolved(made):
+        return made is not None
+    word, project = last_word(made.func) if isinstance(made, nodes.Call) else "", facts.world.project
+    if not word or project is None:
+        return False
+    definition = re.compile(rf"^[ \t]*(async[ \t]+)?def[ \t]+{word}\b", re.MULTILINE)
+    kinds = [match[1] for _, text in project.texts() or () if word in text for match in definition.finditer(text)]
+    return bool(kinds) and all(kinds)
 
 
 def _is_clean_up(spawn: Spawn, function: nodes.FunctionDef) -> bool:
