@@ -230,6 +230,17 @@ def evaluated_at_definition(function: nodes.FunctionDef | nodes.Lambda) -> Itera
             yield default
 
 
+def leaves(body: Sequence[nodes.NodeNG], loop: nodes.NodeNG) -> bool:
+    """Whether a block ends by leaving this loop."""
+    last = body[-1]
+    if isinstance(last, nodes.Return):
+        return True
+    parent = last.parent
+    while parent is not None and not isinstance(parent, nodes.While | nodes.For):
+        parent = parent.parent
+    return isinstance(last, nodes.Break) and parent is loop
+
+
 _INSIDE = "_nodes_inside"
 
 

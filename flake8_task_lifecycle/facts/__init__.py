@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from astroid import nodes
 
@@ -22,6 +22,7 @@ from flake8_task_lifecycle.facts.handlers import Handlers
 from flake8_task_lifecycle.facts.holders import Holders
 from flake8_task_lifecycle.facts.joined import Joined
 from flake8_task_lifecycle.facts.leaks import Leaks
+from flake8_task_lifecycle.facts.observed import observed
 from flake8_task_lifecycle.facts.owners import Owners
 from flake8_task_lifecycle.facts.paths import Paths
 from flake8_task_lifecycle.facts.pending import Pending
@@ -134,7 +135,8 @@ class Facts:
     @cached_property
     def tasks(self) -> list[Task]:
         """Every spawn of the file with its owner, in source order."""
-        return [task_of(spawn, self.owners, self.coroutines, self.source) for spawn in self.spawns.all()]
+        ends = partial(observed, self)
+        return [task_of(spawn, self.owners, self.coroutines, self.source, ends) for spawn in self.spawns.all()]
 
 
 def facts_of(tree: ast.Module, source: Source, options: Options) -> Facts:

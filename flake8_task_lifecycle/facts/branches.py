@@ -110,11 +110,9 @@ def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str,
     stores = [node for node in inside(function) if isinstance(node, nodes.AssignName)]
 
     def settle(test: nodes.NodeNG, outcome: bool) -> None:
-        while isinstance(test, nodes.UnaryOp) and test.op == "not":
-            test, outcome = test.operand, not outcome
         read = {node.name for node in walk([test]) if isinstance(node, nodes.Name | nodes.AssignName)}
         if not any(store.name in read and store.lineno > test.lineno for store in stores):
-            settled.setdefault(test.as_string(), outcome)
+            settled.setdefault(*decided(test, outcome))
 
     child, parent = spawn, spawn.parent
     while child is not function:
@@ -131,6 +129,32 @@ def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str,
                 settle(sibling.targets[0], bool(sibling.value.value))
         child, parent = parent, parent.parent
     return settled
+
+
+def asked_again(function: nodes.FunctionDef) -> frozenset[str]:
+    """The tests, by their text, of parameters alone that are never bound again, where several statements ask them."""
+    stored = {node.name for node in inside(function) if isinstance(node, nodes.AssignName | nodes.DelName)}
+    constant = {one.name for one in function.args.arguments} - stored
+    asked = [
+        text
+        for node in inside(function)
+        if isinstance(node, nodes.If | nodes.While) and _reads_only(node.test, constant)
+        for text in [decided(node.test, True)[0]]
+    ]
+    return frozenset(text for text in asked if asked.count(text) > 1)
+
+
+def _reads_only(test: nodes.NodeNG, names: set[str]) -> bool:
+    plain = (nodes.Name, nodes.Const, nodes.UnaryOp, nodes.Compare)
+    read = list(walk([test]))
+    return all(isinstance(node, plain) and (not isinstance(node, nodes.Name) or node.name in names) for node in read)
+
+
+def decided(test: nodes.NodeNG, outcome: bool) -> tuple[str, bool]:
+    """The text of a test without its ``not``, and what an outcome of the test says of it."""
+    while isinstance(test, nodes.UnaryOp) and test.op == "not":
+        test, outcome = test.operand, not outcome
+    return test.as_string(), outcome
 
 
 def _siblings(statement: nodes.NodeNG, parent: nodes.NodeNG) -> list[nodes.NodeNG]:

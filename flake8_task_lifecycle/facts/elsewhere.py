@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from astroid import nodes
@@ -57,6 +58,14 @@ class Elsewhere:
 
         return self.world.ask(name, question)
 
+    @property
+    def asking(self) -> Iterator[Facts]:
+        """The facts of the file that the whole search is for, where this module is another one."""
+        home = self.world.module
+        facts = self.world.facts(home) if home is not None and home != self._facts.module else None
+        if facts is not None:
+            yield facts
+
     def implementations(self, owner: nodes.ClassDef, attribute: str) -> Values | None:
         """The methods of that name in the subclasses of a class in other modules; None when not all can be seen."""
         others = self.world.mentioning(owner.name, attribute)
@@ -64,7 +73,7 @@ class Elsewhere:
             return None
         base = External(self._facts.qualified(owner))
         found: set[Value] = set()
-        for facts in others:
+        for facts in [*self.asking, *others]:
             for below in facts.tree.classes:
                 if any(
                     base in facts.evaluator.of(one)

@@ -95,8 +95,10 @@ class Evaluator:
                 return each(self.of(expression.expr), lambda base: self.member(base, expression.attrname))
             case nodes.Call():
                 return each(self.of(expression.func), lambda function: self._result(function, expression))
-            case nodes.Await() | nodes.NamedExpr():
+            case nodes.NamedExpr():
                 return self.of(expression.value)
+            case nodes.Await():
+                return (UNKNOWN if _is_promise(value) else value for value in self.of(expression.value))
             case nodes.IfExp():
                 return each((expression.body, expression.orelse), self.of)
             case nodes.BoolOp():
@@ -381,3 +383,12 @@ class Evaluator:
 
 def _is_abstract(value: Value) -> bool:
     return isinstance(value, Definition) and isinstance(value.node, nodes.FunctionDef) and is_abstract(value.node)
+
+
+def _is_promise(value: Value) -> bool:
+    """Whether a value is known only as what can be awaited: what it brings is not said."""
+    return (
+        isinstance(value, Instance)
+        and isinstance(value.of, External)
+        and value.of.name in library.AWAITABLE_ANNOTATIONS
+    )

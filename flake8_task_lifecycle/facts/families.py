@@ -113,12 +113,43 @@ def _related_class(facts: Facts, owner: nodes.ClassDef, home: str, lineage: froz
     if home in above or facts.qualified(owner) in lineage:
         return Known.YES
     if any(True for one in _declaring(facts, owner, attribute)):
-        return Known.NO
+        return _as_sibling(facts, owner, home, attribute)
     return Known.UNKNOWN
 
 
+def _as_sibling(facts: Facts, owner: nodes.ClassDef, home: str, attribute: str) -> Known:
+    """Whether a class that declares an attribute shares it with the mixin ``home``: some class derives from both."""
+    if facts.world.ask(home, lambda there, node: _declares(there, node, attribute)) is not False:
+        return Known.NO
+    others = facts.world.mentioning(home.rpartition(".")[2])
+    if others is None:
+        return Known.UNKNOWN
+    name = facts.qualified(owner)
+    for other in [facts, *facts.elsewhere.asking, *others]:
+        for below in other.tree.classes:
+            if {home, name} <= ancestors(other, below):
+                return Known.YES
+    return Known.NO
+
+
+def _declares(facts: Facts, owner: nodes.NodeNG, attribute: str) -> bool:
+    """Whether a class or one of its bases stores an attribute or has it in its body; a mixin has none of its own."""
+    if not isinstance(owner, nodes.ClassDef):
+        return True
+    if any(True for one in _declaring(facts, owner, attribute)):
+        return True
+    return any(
+        facts.world.ask(name, lambda there, node: _declares_itself(there, node, attribute)) is not False
+        for name in ancestors(facts, owner) - {facts.qualified(owner)}
+    )
+
+
+def _declares_itself(facts: Facts, owner: nodes.NodeNG, attribute: str) -> bool:
+    return not isinstance(owner, nodes.ClassDef) or any(True for one in _declaring(facts, owner, attribute))
+
+
 def _declaring(facts: Facts, owner: nodes.ClassDef, attribute: str) -> Iterator[nodes.NodeNG]:
-    """The stores of an attribute in a class and its bases in this module: a mixin has none of its own."""
+    """The stores of an attribute in a class and its bases in this module."""
     for home in facts.evaluator.classes.hierarchy(owner):
         yield from facts.evaluator.classes.stores(home, attribute)
         yield from (node for node in home.locals.get(attribute, ()) if isinstance(node, nodes.NodeNG))

@@ -6,6 +6,7 @@ when one fails.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.definitions import is_generator
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.unreleased import STOPS
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import walk
@@ -70,7 +72,7 @@ def ungrouped(facts: Facts) -> Iterator[Ungrouped]:
 
 def _plain_waits(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> tuple[nodes.NodeNG, ...]:
     """The awaits of a task, when nothing but awaits of it to its end, on every way on, is done with it."""
-    if spawn.form not in {Form.TASK, Form.FUTURE} or spawn.keeping:
+    if spawn.form not in {Form.TASK, Form.FUTURE} or spawn.keeping or _is_clean_up(spawn, function):
         return ()
     uses = _uses(facts, spawn, function)
     waits = [one.target for one in uses if one.fate is Fate.AWAITED and one.target is not None]
@@ -78,7 +80,38 @@ def _plain_waits(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> tup
         return ()
     if not all(_waits_plainly(facts, wait) and _always_follows(wait, spawn.node, function) for wait in waits):
         return ()
+    if spawn.form is Form.FUTURE and not _is_coroutine(facts, spawn.coroutine):
+        return ()
     return tuple(waits)
+
+
+def _is_coroutine(facts: Facts, made: nodes.NodeNG | None) -> bool:
+    """Whether what ``ensure_future`` takes is no future: by what is called, else by all that have its name."""
+    if made is None or facts.coroutines.is_resolved(made):
+        return made is not None
+    word, project = last_word(made.func) if isinstance(made, nodes.Call) else "", facts.world.project
+    if not word or project is None:
+        return False
+    definition = re.compile(rf"^[ \t]*(async[ \t]+)?def[ \t]+{word}\b", re.MULTILINE)
+    kinds = [match[1] for _, text in project.texts() or () if word in text for match in definition.finditer(text)]
+    return bool(kinds) and all(kinds)
+
+
+def _is_clean_up(spawn: Spawn, function: nodes.FunctionDef) -> bool:
+    """Whether a task stops something: the group would cancel it when another fails, and leave its work undone."""
+    made = spawn.coroutine.func if isinstance(spawn.coroutine, nodes.Call) else None
+    return bool(STOPS.match(function.name) or (made is not None and STOPS.match(last_word(made)))) or _in_finally(
+        spawn.node, function
+    )
+
+
+def _in_finally(node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+    child, parent = node, node.parent
+    while parent is not None and child is not function:
+        if isinstance(parent, nodes.Try | nodes.TryStar) and child in parent.finalbody:
+            return True
+        child, parent = parent, parent.parent
+    return False
 
 
 def _uses(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> list[Use]:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.definitions import decorator_names, positional
+from flake8_task_lifecycle.facts.definitions import decorator_names, is_static, positional
 from flake8_task_lifecycle.facts.guards import ONCE
 from flake8_task_lifecycle.facts.repeats import calls_of, runs_once
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.uses import Fate
-from flake8_task_lifecycle.flow import walk
-from flake8_task_lifecycle.names import enclosing_class, enclosing_function, last_word
+from flake8_task_lifecycle.names import enclosing_class, enclosing_function
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -50,7 +49,7 @@ def adds_without_bound(facts: Facts, spawn: Spawn, place: Place) -> bool:
     function = enclosing_function(spawn.node)
     if function is None or _has_fixed_key(spawn):
         return False
-    if not place.is_global and _lives_for_one_call(facts, place):
+    if not place.is_global and (_lives_for_one_call(facts, place) or _may_live_briefly(facts, spawn, place)):
         return False
     if _in_endless_loop(spawn.node) or _is_given(facts, spawn, function):
         return True
@@ -125,12 +124,47 @@ def _runs_often(facts: Facts, function: nodes.FunctionDef, seen: frozenset[str],
 
 def _lives_for_one_call(facts: Facts, place: Place) -> bool:
     """Whether every object of the class that the project makes is a local of the call that makes it."""
+    made = _made(facts, place)
+    return made is None or (bool(made) and all(_is_local(one, call) for one, call in made))
+
+
+def _may_live_briefly(facts: Facts, spawn: Spawn, place: Place) -> bool:
+    """Whether the owner is one of several, or each call is given it, and none of its class is the program's own."""
+    binding = facts.names.binding(spawn.node, place.name.partition(".")[0])
+    is_one_of_many = binding is not None and any(map(_is_given_or_picked, binding.nodes))
+    return is_one_of_many and not any(enclosing_function(call) is None for _, call in _made(facts, place) or ())
+
+
+def _is_given_or_picked(store: nodes.NodeNG) -> bool:
+    """Whether a store binds a name to what a caller gives, or to one thing out of a collection."""
+    match store.parent:
+        case nodes.Arguments():
+            return not _is_own_object(store)
+        case nodes.For() | nodes.Comprehension():
+            return True
+        case nodes.Assign() | nodes.AnnAssign():
+            return isinstance(store.parent.value, nodes.Subscript)
+    return False
+
+
+def _is_own_object(parameter: nodes.NodeNG) -> bool:
+    """Whether a parameter is the one that a method's own object is given as."""
+    function = parameter.parent.parent
+    return (
+        isinstance(function, nodes.FunctionDef)
+        and enclosing_class(function) is not None
+        and not is_static(function)
+        and parameter in positional(function)[:1]
+    )
+
+
+def _made(facts: Facts, place: Place) -> list[tuple[Facts, nodes.Call]] | None:
+    """The calls of the project that make an object of a class; None when they are too many to look for."""
     name = place.home.rpartition(".")[2]
     others = facts.world.mentioning(f"{name}(")
     if others is None:
-        return True
-    made = [(one, call) for one in [facts, *others] for call in one.tree.calls.get(name, ())]
-    return bool(made) and all(_is_local(one, call) for one, call in made)
+        return None
+    return [(one, call) for one in [facts, *others] for call in one.tree.calls.get(name, ())]
 
 
 def _is_local(facts: Facts, call: nodes.Call) -> bool:
@@ -149,64 +183,3 @@ def _is_local(facts: Facts, call: nodes.Call) -> bool:
         isinstance(load.parent, nodes.Attribute) or facts.uses.of(load).fate in {Fate.FORGOTTEN, Fate.AWAITED}
         for load in loads
     )
-
-
-def removes_another(facts: Facts, spawn: Spawn, place: Place) -> nodes.NodeNG | None:
-    """A done callback that takes a task out by a name that is bound again before the task is done; None without."""
-    function = enclosing_function(spawn.node)
-    if function is None:
-        return None
-    for call in walk(function.body):
-        if not (isinstance(call, nodes.Call) and last_word(call.func) == "add_done_callback" and call.args):
-            continue
-        if not _registers_on(spawn, call):
-            continue
-        callback = call.args[0]
-        if isinstance(callback, nodes.Lambda) and _takes_rebound(facts, function, callback, call, place):
-            return call
-    return None
-
-
-def _registers_on(spawn: Spawn, call: nodes.Call) -> bool:
-    receiver = call.func.expr
-    if receiver is spawn.value:
-        return True
-    statement = spawn.value.statement()
-    targets = statement.targets if isinstance(statement, nodes.Assign) else []
-    return any(target.as_string() == receiver.as_string() for target in targets)
-
-
-def _takes_rebound(
-    facts: Facts, function: nodes.FunctionDef, callback: nodes.Lambda, call: nodes.Call, place: Place
-) -> bool:
-    own = {one.name for one in positional(callback)} | {one.name for one in callback.args.kwonlyargs or ()}
-    for inner in walk([callback.body]):
-        if not (isinstance(inner, nodes.Call) and isinstance(inner.func, nodes.Attribute)):
-            continue
-        if last_word(inner.func.expr) != place.attribute or inner.func.attrname not in {"discard", "remove", "pop"}:
-            continue
-        for argument in inner.args[:1]:
-            if isinstance(argument, nodes.Name) and argument.name not in own:
-                return _bound_again(facts, function, argument, call)
-    return False
-
-
-def _bound_again(facts: Facts, function: nodes.FunctionDef, name: nodes.Name, call: nodes.Call) -> bool:
-    binding = facts.names.binding(name, name.name)
-    if binding is None or binding.scope is not function:
-        return False
-    loop = call.parent
-    while loop is not function and not isinstance(loop, nodes.For | nodes.While):
-        loop = loop.parent
-    for store in binding.nodes:
-        if isinstance(store.parent, nodes.Arguments):
-            continue
-        if loop is not function and loop.parent_of(store) and not _waits_at_end(loop):
-            return True
-        if store.lineno > call.lineno and loop is function:
-            return True
-    return False
-
-
-def _waits_at_end(loop: nodes.NodeNG) -> bool:
-    return any(isinstance(node, nodes.Await) and isinstance(node.value, nodes.Name) for node in walk(loop.body))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.reaching import steps_before
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
@@ -67,6 +68,27 @@ def looks_before(
             yield node
 
 
+def stopped_in_finally(facts: Facts, start: nodes.Call, events: tuple[SlotEvent, ...]) -> bool:
+    """Whether the function that calls a start stops it in a ``finally`` of its own: it never leaves one running."""
+    return any(
+        isinstance(node, nodes.Call) and _releases(facts, node, start, events)
+        for block in _finals_after(start)
+        for node in walk(block)
+    )
+
+
+def _finals_after(node: nodes.NodeNG) -> Iterator[list[nodes.NodeNG]]:
+    """The ``finally`` blocks that run once a node has: of the statements around it, and of one that follows."""
+    following = node.statement().next_sibling()
+    if isinstance(following, nodes.Try | nodes.TryStar):
+        yield following.finalbody
+    child, parent = node, node.parent
+    while parent is not None and not isinstance(parent, nodes.FunctionDef | nodes.Lambda):
+        if isinstance(parent, nodes.Try | nodes.TryStar) and child not in parent.finalbody:
+            yield parent.finalbody
+        child, parent = parent, parent.parent
+
+
 def _before(facts: Facts, function: nodes.FunctionDef, statement: nodes.NodeNG) -> Iterator[nodes.NodeNG]:
     """The statements from which a statement can be reached, and what they evaluate; the statement's own reads too."""
     try:
@@ -74,10 +96,7 @@ def _before(facts: Facts, function: nodes.FunctionDef, statement: nodes.NodeNG) 
     except FlowTooLarge:
         return
     reaching = set(graph.at(statement))
-    came_from: dict[int, list[int]] = {}
-    for index, step in enumerate(graph.steps):
-        for target, _ in step.edges:
-            came_from.setdefault(target, []).append(index)
+    came_from = steps_before(graph)
     waiting = list(reaching)
     while waiting:
         for index in came_from.get(waiting.pop(), ()):

@@ -18,6 +18,7 @@ from flake8_task_lifecycle.facts.raising import awaiting_can_raise
 from flake8_task_lifecycle.facts.spawns import Form
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import known_names
+from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Span
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, qualified_name
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _STARTING = frozenset({Form.TASK, Form.FUTURE, Form.WRAPPER})
 _MAX_DEPTH = 3
+_WATCHING = frozenset({"asyncio.wait", "asyncio.sleep", "asyncio.Event.wait", "asyncio.Queue.join"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +179,19 @@ class Joined:
             if spawn is not None:
                 orphaned = spawn.form in _STARTING and not spawn.scoped and not spawn.keeping
             else:
-                orphaned = self._facts.coroutines.is_resolved(child)
+                orphaned = self._facts.coroutines.is_resolved(child) and not self._only_watches(child)
             runs = spawn.coroutine if spawn is not None else child
             if orphaned and not (runs is not None and self._facts.coroutines.ends_in_first_step(runs)):
                 yield self._joint(call, child)
+
+    def _only_watches(self, call: nodes.Call) -> bool:
+        """Whether a coroutine does nothing but wait for what others have: nothing is lost with it."""
+        names = known_names(self._facts.evaluator.of(call.func), instance=False)
+        return (
+            names is not None
+            and names <= _WATCHING
+            and not any(isinstance(node, nodes.Call) for one in call.args for node in walk([one]))
+        )
 
 
 def _is_false(value: nodes.NodeNG) -> bool:

@@ -57,6 +57,7 @@ FUTURE_CLASSES = frozenset({"asyncio.Task", "asyncio.Future", "concurrent.future
 COROUTINE_ANNOTATIONS = frozenset(
     {"typing.Coroutine", "collections.abc.Coroutine", "types.CoroutineType", "typing.types.CoroutineType"}
 )
+AWAITABLE_ANNOTATIONS = COROUTINE_ANNOTATIONS | {"typing.Awaitable", "collections.abc.Awaitable"}
 
 # Where a callback stands among the arguments of what registers it; its result is thrown away.
 LOOP_REGISTRARS: dict[str, int] = {

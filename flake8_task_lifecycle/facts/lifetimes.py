@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator
+from flake8_task_lifecycle.facts.drained import empties_its_test, ends_when_nothing_is_left
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_functions, targets
 from flake8_task_lifecycle.facts.values import LITERAL, Definition, External, known_names
-from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, inside, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, inside, leaves, walk
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import dotted, last_word
 
@@ -109,6 +110,8 @@ def unbounded(facts: Facts, loop: Loop) -> Answer:
     if isinstance(loop, nodes.While):
         if _ends_with_what_it_awaits(loop):
             return Answer(Known.NO, "it ends with what it waits for")
+        if empties_its_test(loop):
+            return Answer(Known.NO, "it takes what there is and waits for no more")
         return _test_goes_on(facts, loop.test, True)
     if isinstance(loop, nodes.AsyncFor):
         return _stream(facts, loop.iter)
@@ -203,6 +206,8 @@ def _way_out(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> str:
     """Why an unbounded loop comes to an end of itself; "" when it does not."""
     if _ends_when_it_succeeds(facts, function, loop):
         return "it goes round again only after an error"
+    if ends_when_nothing_is_left(loop):
+        return "it takes what there is and waits for no more"
     for node in walk(loop.body):
         if _is_timeout(node) and leaves(node.body, loop) and not _handles_error(node, loop):
             return "it ends when a wait times out"
@@ -263,27 +268,12 @@ def _paces_by_timeout(statement: nodes.NodeNG | None) -> bool:
     )
 
 
-def leaves(body: list[nodes.NodeNG], loop: Loop) -> bool:
-    """Whether a block ends by leaving this loop."""
-    last = body[-1]
-    if isinstance(last, nodes.Return):
-        return True
-    return isinstance(last, nodes.Break) and _loop_of(last) is loop
-
-
 def _handles_error(node: nodes.NodeNG, loop: Loop) -> bool:
     """Whether a node stands in an ``except`` inside the loop."""
     parent = node.parent
     while parent is not loop and not isinstance(parent, nodes.ExceptHandler):
         parent = parent.parent
     return parent is not loop
-
-
-def _loop_of(statement: nodes.NodeNG) -> nodes.NodeNG | None:
-    parent = statement.parent
-    while parent is not None and not isinstance(parent, nodes.While | nodes.For):
-        parent = parent.parent
-    return parent
 
 
 def _is_empty_read(loop: Loop, test: nodes.NodeNG) -> bool:

@@ -7,14 +7,25 @@ from dataclasses import dataclass
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.branches import Outcomes, State, matched, outcomes, settled_tests
+from flake8_task_lifecycle.facts.branches import (
+    Outcomes,
+    State,
+    asked_again,
+    decided,
+    matched,
+    outcomes,
+    settled_tests,
+)
 from flake8_task_lifecycle.facts.frames import Frame
+from flake8_task_lifecycle.facts.reaching import loads_since_store
 from flake8_task_lifecycle.facts.uses import Fate, Use, Uses, strongest
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
 from flake8_task_lifecycle.model import Answer, Evidence, Known
 from flake8_task_lifecycle.names import enclosing_function
 
 _MAX_VISITS = 20_000
+_KEEPING = frozenset({Fate.KEPT, Fate.HANDED, Fate.CALLER})
+Decisions = frozenset[tuple[str, bool]]
 FrameOf = Callable[[nodes.FunctionDef], Frame]
 GraphOf = Callable[[nodes.FunctionDef], Graph]
 EvidenceAt = Callable[[nodes.NodeNG, str], Evidence]
@@ -42,7 +53,7 @@ class _Walk:
     frame: Frame
     origin: nodes.NodeNG
     settled: dict[str, bool]
-    found: list[Use]
+    asked_again: frozenset[str]
     lost: Evidence | None = None
     lost_name: str = ""
 
@@ -99,7 +110,10 @@ class Owners:
             return Ownership(Answer(Known.NO), held.holder, name, uses)
         try:
             graph = self._graph_of(function)
-            walk_state = _Walk(graph, frame, value, settled_tests(value, function), [])
+            shared = self._shared(graph, value.statement(), use.names)
+            if shared is not None:
+                return _held(shared, name, (*uses, shared))
+            walk_state = _Walk(graph, frame, value, settled_tests(value, function), asked_again(function))
             self._follow(walk_state, value.statement(), use.names)
         except FlowTooLarge:
             return Ownership(Answer(Known.UNKNOWN, "the function is too large to follow"), f"local:{name}", name, uses)
@@ -116,28 +130,43 @@ class Owners:
         references = frame.loads[nested.name] if isinstance(nested, nodes.FunctionDef) else [nested]
         return bool(references) and all(_registers_on(reference, name) for reference in references)
 
+    def _shared(self, graph: Graph, statement: nodes.NodeNG, names: frozenset[str]) -> Use | None:
+        """Who was given a local collection before a statement puts the task into it."""
+        bound = {node.name for node in walk([statement]) if isinstance(node, nodes.AssignName)}
+        uses = [
+            use
+            for name in sorted(names - bound)
+            for load in loads_since_store(graph, statement, name)
+            if not isinstance(load.parent, nodes.Attribute)
+            for use in [self._uses.of(load)]
+            if use.fate in _KEEPING or (use.fate.holds and _goes_on(load))
+        ]
+        return strongest(uses) if uses else None
+
     def _follow(self, walk_state: _Walk, statement: nodes.NodeNG, names: frozenset[str]) -> None:
         graph = walk_state.graph
+        nothing: Decisions = frozenset()
         waiting = [
-            (target, names, index)
+            (target, names, index, decisions)
             for index in graph.at(statement)
-            for target in self._ways_on(walk_state, index, names, entered=True)
+            for target, decisions in self._ways_on(walk_state, index, names, nothing, entered=True)
         ]
-        seen: set[tuple[int, frozenset[str], bool]] = set()
+        seen: set[tuple[int, frozenset[str], bool, Decisions]] = set()
         while waiting and walk_state.lost is None:
-            index, held, before = waiting.pop()
+            index, held, before, decisions = waiting.pop()
             if index == graph.exit:
                 self._lose(walk_state, graph.steps[before], held, "falls out of scope here")
                 break
             entered = enters(graph.steps[index].statement, graph.steps[before].statement)
-            if index == graph.raised or (index, held, entered) in seen:
+            if index == graph.raised or (index, held, entered, decisions) in seen:
                 continue
-            seen.add((index, held, entered))
+            seen.add((index, held, entered, decisions))
             if len(seen) > _MAX_VISITS:
                 raise FlowTooLarge
             now = self._after(walk_state, index, held)
             if now:
-                waiting += [(target, now, index) for target in self._ways_on(walk_state, index, now, entered=entered)]
+                ways = self._ways_on(walk_state, index, now, decisions, entered=entered)
+                waiting += [(target, now, index, further) for target, further in ways]
 
     def _after(self, walk_state: _Walk, index: int, held: frozenset[str]) -> frozenset[str]:
         """The names that hold the task, and nothing else does, after a step; empty when the path ends here."""
@@ -149,13 +178,31 @@ class Owners:
         bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
         if any(use.fate.holds for use in uses) or self._held_by_elements(step, bound):
             return frozenset()
+        filled = bound - held
+        if filled and step.statement is not None and self._shared(walk_state.graph, step.statement, filled):
+            return frozenset()
         now = (held - stores) | bound
         if not now:
             self._lose(walk_state, step, held, "is bound again here")
         return now
 
-    def _ways_on(self, walk_state: _Walk, index: int, held: frozenset[str], *, entered: bool) -> Iterator[int]:
-        return ways_on(walk_state.graph.steps[index], held, walk_state.settled, entered=entered)
+    def _ways_on(
+        self, walk_state: _Walk, index: int, held: frozenset[str], decisions: Decisions, *, entered: bool
+    ) -> Iterator[tuple[int, Decisions]]:
+        """The next steps, with what has been decided on the way there of the tests that are asked again."""
+        step = walk_state.graph.steps[index]
+        settled = walk_state.settled | dict(decisions)
+        for target in ways_on(step, held, settled, entered=entered):
+            decision = self._decision(walk_state, step, target)
+            yield target, decisions if decision is None else decisions | {decision}
+
+    @staticmethod
+    def _decision(walk_state: _Walk, step: Step, target: int) -> tuple[str, bool] | None:
+        labels = {label for to, label in step.edges if to == target} - {Label.RAISE, Label.NEXT}
+        if len(labels) != 1 or not isinstance(step.statement, nodes.If | nodes.While):
+            return None
+        text, outcome = decided(step.statement.test, labels == {Label.TRUE})
+        return (text, outcome) if text in walk_state.asked_again else None
 
     def _held_by_elements(self, step: Step, bound: frozenset[str]) -> bool:
         """Whether the body of a loop over the tasks holds the element it is given."""
@@ -181,6 +228,14 @@ def _held(use: Use, name: str, uses: tuple[Use, ...]) -> Ownership:
         case Fate.AWAITED | Fate.RELEASED | Fate.FORGOTTEN | Fate.BOUND if name:
             return Ownership(Answer(Known.NO), f"local:{name}", name, uses)
     return Ownership(Answer(Known.NO), use.holder, name, uses)
+
+
+def _goes_on(load: nodes.NodeNG) -> bool:
+    """Whether what is called with a value goes on after that: a coroutine that is handed to another call."""
+    node = load
+    while not node.is_statement and not isinstance(node, nodes.Call):
+        node = node.parent
+    return isinstance(node.parent, nodes.Call | nodes.Keyword)
 
 
 def _registers_on(reference: nodes.NodeNG, name: str) -> bool:

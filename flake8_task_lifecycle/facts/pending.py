@@ -15,6 +15,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.awaiting import is_partial_wait
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.sweeps import sweeps
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import walk
@@ -49,8 +50,13 @@ class Pending:
 
     @cached_property
     def abandoned(self) -> list[Abandoned]:
-        """Every such wait over tasks spawned beside it, which nothing else holds or releases; in source order."""
+        """Every such wait over tasks spawned beside it, which nothing else holds or releases; in source order.
+
+        None in a module that itself cancels or awaits whatever tasks there are.
+        """
         found = [*self._waits(), *self._completions()]
+        if found and sweeps(self._facts):
+            return []
         return sorted(found, key=lambda one: one.span)
 
     def _waits(self) -> Iterator[Abandoned]:

@@ -11,10 +11,11 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator
 from flake8_task_lifecycle.facts.families import ancestors, has_outside_base
-from flake8_task_lifecycle.facts.guards import ONCE, looks_first
+from flake8_task_lifecycle.facts.guards import ONCE, looks_first, stopped_in_finally
+from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.slots import Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External, Instance
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import FlowTooLarge, walk
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import enclosing_class, enclosing_function
 
@@ -26,6 +27,11 @@ _PLAIN = frozenset({"staticmethod", "classmethod", "abstractmethod", "override",
     "typechecked",
 }
 _HANDLER = re.compile(r"_*(?:on_|handle_)\w+\Z|(?:startup|lifespan|setup_hook|cog_load)\Z")
+_COMPUTED = r"getattr\(\s*[\w.]+,\s*(?![\"'])[^()]*\)"
+_COMPUTED_CALL = re.compile(
+    rf"\b{_COMPUTED}\(|(\w+)\s*:?=\s*{_COMPUTED}(?=.{{0,300}}?(?:\b\1|\bcallable)\()", re.DOTALL
+)
+_FEWEST_HOOKS = 2
 _MAX_DEPTH = 5
 _MAX_CALLS = 100
 _MAX_FILES = 40
@@ -86,7 +92,11 @@ class _Callers:
         if self._left < 0:
             return Answer(Known.UNKNOWN, "too many callers")
         if not judged:
-            return again if is_public and not referenced else Answer(Known.UNKNOWN, "no caller is seen")
+            if not is_public or referenced:
+                return Answer(Known.UNKNOWN, "no caller is seen")
+            if not calls[0] and _is_called_by_computed_name(facts, function):
+                return Answer(Known.UNKNOWN, "a hook, called by a computed name")
+            return again
         if any(answer.is_yes for answer in judged):
             return again
         return next(
@@ -105,6 +115,8 @@ class _Callers:
             return Answer(Known.NO, "called on an object just built")
         if looks_first(facts, call.function, call.node, self._place, self._events):
             return Answer(Known.NO, "the caller looks first")
+        if stopped_in_finally(facts, call.node, self._events):
+            return Answer(Known.NO, "the caller stops it in its own finally")
         return self.call_twice(facts, call.function, seen)
 
 
@@ -161,6 +173,19 @@ def _loads(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.NodeNG]:
         yield from (name for name in facts.name_index.get(function.name, ()) if isinstance(name, nodes.Name))
 
 
+def _is_called_by_computed_name(facts: Facts, function: nodes.FunctionDef) -> bool:
+    """Whether a method may be a hook: several files have one of its name, and some call what ``getattr`` computes."""
+    project = facts.world.project
+    if project is None or enclosing_class(function) is None:
+        return False
+    others = [
+        text for path, text in project.texts() or () if path != project.module.path and not is_test_file(str(path))
+    ]
+    hook = re.compile(rf"^\s+(?:async )?def {function.name}\(\s*self\b", re.MULTILINE)
+    hooks = sum(1 for text in others if hook.search(text))
+    return hooks >= _FEWEST_HOOKS and any("getattr(" in text and _COMPUTED_CALL.search(text) for text in others)
+
+
 def _enters(call: Call, function: nodes.FunctionDef) -> bool:
     """Whether a call is that of an object's own ``__aenter__``: it leaves a public method as public as it was."""
     caller = call.function
@@ -211,13 +236,7 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
     if isinstance(receiver, nodes.Call):
         return all(isinstance(value, Instance) and value.exact for value in facts.evaluator.of(receiver))
     if isinstance(receiver, nodes.Name):
-        binding = facts.names.binding(receiver, receiver.name)
-        if binding is None or binding.scope is not function:
-            return False
-        stores = [store for store in binding.nodes if isinstance(store, nodes.AssignName)]
-        values = [getattr(store.parent, "value", None) for store in stores]
-        built = [value.value if isinstance(value, nodes.Await) else value for value in values]
-        return bool(built) and all(isinstance(value, nodes.Call) for value in built)
+        return _is_made(facts, receiver, function, _MAX_DEPTH)
     if isinstance(receiver, nodes.Attribute):
         text = receiver.as_string()
         return any(
@@ -228,3 +247,38 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
             for node in walk(function.body)
         )
     return False
+
+
+def _is_made(facts: Facts, made: nodes.NodeNG | None, function: nodes.FunctionDef, depth: int) -> bool:
+    """Whether all that a value can be, or has in it, comes from calls in this function, or is None."""
+    match made:
+        case nodes.Call():
+            return True
+        case nodes.Await():
+            return isinstance(made.value, nodes.Call)
+        case nodes.ListComp() | nodes.SetComp() | nodes.GeneratorExp():
+            return _is_made(facts, made.elt, function, depth)
+        case nodes.List() | nodes.Tuple() | nodes.Set():
+            return all(_is_made(facts, one, function, depth) for one in made.elts)
+        case nodes.Name() if depth and facts.names.local_scope(made, made.name) is function:
+            try:
+                stores = reaching_stores(facts.graph(function), made, made.name) or ()
+            except FlowTooLarge:
+                return False
+            values = [_stored_by(store) for store in stores if not _stores_nothing(store)]
+            return bool(values) and all(_is_made(facts, value, function, depth - 1) for value in values)
+    return False
+
+
+def _stores_nothing(store: nodes.AssignName) -> bool:
+    value = getattr(store.parent, "value", None)
+    return isinstance(value, nodes.Const) and value.value is None
+
+
+def _stored_by(store: nodes.AssignName) -> nodes.NodeNG | None:
+    """What a store binds a name to: the value, or what a loop goes over; not what a call looks up in a collection."""
+    statement = store.parent
+    if not isinstance(statement, nodes.For):
+        return getattr(statement, "value", None)
+    is_lookup = isinstance(statement.iter, nodes.Call) and not isinstance(statement, nodes.AsyncFor)
+    return None if is_lookup else statement.iter

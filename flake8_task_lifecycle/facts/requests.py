@@ -11,11 +11,11 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.families import ancestors
-from flake8_task_lifecycle.facts.lifetimes import Loop, leaves, unbounded
+from flake8_task_lifecycle.facts.lifetimes import Loop, unbounded
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import Target, ask, spawned_functions, targets
 from flake8_task_lifecycle.facts.uses import Fate, Use
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import leaves, walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word, qualified_name
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from astroid import nodes
@@ -20,7 +21,8 @@ class Task:
     """A spawned task. ``coroutine`` names what runs, "" when the spawn does not show it.
 
     ``unheld``: does a normal path leave it held by nobody while it may still run? ``local`` is the local name
-    that held it last, "" when the spawn's value is thrown away at once.
+    that held it last, "" when the spawn's value is thrown away at once. ``observed``: whether a lost future is known
+    to tell somebody how its task ends.
     """
 
     span: Span
@@ -34,6 +36,7 @@ class Task:
     owner: str
     released: Known
     qualname: str
+    observed: Known
 
     @property
     def site(self) -> TaskSite:
@@ -60,9 +63,12 @@ class Task:
         return "awaited" if self.owner == "awaited" else "kept"
 
 
-def task_of(spawn: Spawn, owners: Owners, coroutines: Coroutines, source: Source) -> Task:
-    """The task that a spawn starts, with its owner."""
+def task_of(
+    spawn: Spawn, owners: Owners, coroutines: Coroutines, source: Source, observed: Callable[[Spawn], Answer]
+) -> Task:
+    """The task that a spawn starts, with its owner. ``observed`` tells whether somebody sees how it ends."""
     ownership = _ownership(spawn, owners)
+    is_lost_future = spawn.form is Form.THREADSAFE and ownership.lost.is_yes
     return Task(
         span=source.span_of(spawn.node),
         form=spawn.form,
@@ -75,6 +81,7 @@ def task_of(spawn: Spawn, owners: Owners, coroutines: Coroutines, source: Source
         owner=ownership.owner,
         released=_released(spawn, ownership),
         qualname=qualified_name(spawn.node),
+        observed=observed(spawn).known if is_lost_future else Known.UNKNOWN,
     )
 
 

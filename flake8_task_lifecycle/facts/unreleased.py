@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.borrowed import is_borrowed
 from flake8_task_lifecycle.facts.definitions import decorator_names
-from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows, removes_another
+from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
+from flake8_task_lifecycle.facts.removals import removes_another
 from flake8_task_lifecycle.facts.repeats import calls_of, is_test_file, runs_again
 from flake8_task_lifecycle.facts.requests import requested_in, signals_of
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.sweeps import sweeps
 from flake8_task_lifecycle.facts.targets import coroutine_answers
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import Definition
@@ -160,6 +163,7 @@ class Held:
         facts = self._facts
         return (
             only_grows(facts, place)
+            and not is_borrowed(facts, place)
             and not long_lived_spawn(facts, spawn).is_yes
             and adds_without_bound(facts, spawn, place)
             and grows_elsewhere(facts, place)
@@ -236,7 +240,7 @@ class Held:
         if any(event.kind in ending for place in places for event in facts.slots.events(place)):
             return True
         signals = signals_of(facts, spawn)
-        if requested_in(facts, spawn.node, signals) or _sweeps(facts):
+        if requested_in(facts, spawn.node, signals) or sweeps(facts):
             return True
         for place in places:
             elsewhere = facts.slots.elsewhere(place)
@@ -250,12 +254,12 @@ class Held:
 
     def swept(self) -> bool:
         """Whether the project goes over whatever tasks there are, or that cannot be told."""
-        return _sweeps(self._facts) or self.swept_elsewhere()
+        return sweeps(self._facts) or self.swept_elsewhere()
 
     def swept_elsewhere(self) -> bool:
         """Whether another module does, or that cannot be told."""
         sweepers = self._facts.world.mentioning("all_tasks")
-        return sweepers is None or any(_sweeps(other) for other in sweepers if not is_test_file(other.source.name))
+        return sweepers is None or any(sweeps(other) for other in sweepers if not is_test_file(other.source.name))
 
     def _forgetful_stopper(self, spawn: Spawn, places: tuple[Place, ...]) -> str:
         """The method that stops other tasks of the owner and forgets this one-shot; "" when there is none."""
@@ -315,13 +319,3 @@ def _is_bare_yield(awaited: nodes.NodeNG) -> bool:
         and isinstance(awaited.args[0], nodes.Const)
         and not awaited.args[0].value
     )
-
-
-def _sweeps(facts: Facts) -> bool:
-    """Whether a module cancels or awaits whatever tasks there are."""
-    for call in facts.tree.calls.get("all_tasks", ()):
-        use = facts.uses.of(call)
-        uses = [use, *facts.owners.aliases(call, use)] if use.names else [use]
-        if any(one.fate.holds for one in uses):
-            return True
-    return False

@@ -76,7 +76,7 @@ from collections.abc import Iterator
 from flake8_task_lifecycle.facts import Facts
 from flake8_task_lifecycle.facts.sites import Task
 from flake8_task_lifecycle.facts.spawns import Form
-from flake8_task_lifecycle.model import Finding
+from flake8_task_lifecycle.model import Finding, Known
 
 CODE = "TLC001"
 
@@ -98,15 +98,17 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _message(task: Task) -> str:
     what = f"task of {task.coroutine!r}" if task.coroutine else f"task from {task.spawner!r}"
     match task.form:
-        case Form.THREADSAFE:
+        case Form.THREADSAFE if task.observed is Known.NO:
             return (
-                f"{what} is submitted and its future dropped: an exception is lost without a log line;"
+                f"{what} is submitted and its future dropped: an exception that leaves it is lost without a log line;"
                 " keep the future and read its result"
             )
+        case Form.THREADSAFE:
+            return f"{what} is submitted and its future held by nobody: it can vanish half done; keep the future"
         case Form.CALLBACK:
             return f"{what} is spawned by a callback and its result is dropped: let the callback store the task"
         case Form.GATHER:
-            return f"{what} is gathered and the result dropped: it can vanish without a log line; await the gather"
+            return f"{what} is gathered and the result dropped: it can vanish half done; await the gather"
     if task.local:
         return f"{what} is held only by {task.local!r}, which is lost: await it, store it, or use a TaskGroup"
     return f"{what} is held by nobody but the event loop, weakly: store it, await it, or use a TaskGroup"

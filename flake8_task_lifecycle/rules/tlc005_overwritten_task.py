@@ -53,8 +53,9 @@ class Poller:
 ```
 
 ## Known limits
-A method of a class with a base outside the project, and a private function without a visible caller, are left alone:
-who calls them how often does not show. A store under a key (`self._tasks[key] = ...`) is not looked at.
+A method of a class with a base outside the project, a private function without a visible caller, and a hook that the
+project calls by a computed name are left alone: who calls them how often does not show. A store under a key
+(`self._tasks[key] = ...`) is not looked at.
 
 ## When to leave it off
 Where every object is started once by convention, and nothing but the convention says so.

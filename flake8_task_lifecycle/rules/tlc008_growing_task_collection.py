@@ -64,7 +64,8 @@ class Bus:
 
 ## Known limits
 Methods named as a start (`start`, `run`, `connect`, `setup`) are taken to run once in an object's life. A collection
-that is handed to anything is left alone.
+that is handed to anything is left alone, and so is one that the object was given, since its owner may empty it, and one
+of an object that each call is given.
 
 ## When to leave it off
 For short scripts.

@@ -46,7 +46,7 @@ async def fastest(mirrors):
 
 ## Known limits
 A pending set that is handed to anything is taken to be released there. Tasks that come from elsewhere are their
-owner's business.
+owner's business. A module that itself cancels or awaits whatever tasks there are (`asyncio.all_tasks()`) is left alone.
 
 ## When to leave it off
 Where the losers of a race are meant to run to their end: keep them in a set then, and the rule is silent anyway.

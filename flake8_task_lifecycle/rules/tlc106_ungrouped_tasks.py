@@ -46,7 +46,8 @@ async def load_both():
 ## Known limits
 A group raises an `ExceptionGroup`: callers that catch the exception of a task have to catch it with `except*`. Tasks
 that are cancelled, tested, given a timeout or handed on are left alone, and so are those of a generator, which must
-not yield inside a group.
+not yield inside a group. Clean-up is left alone too, since a group would cancel the rest of it when one part fails, and
+so is `ensure_future` of what is not known to be a coroutine, since a group takes no future.
 
 ## When to leave it off
 For code that has to tell the exception of one task from that of another.

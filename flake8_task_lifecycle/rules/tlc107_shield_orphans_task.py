@@ -42,8 +42,9 @@ async def handle(document):
 ```
 
 ## Known limits
-Only coroutines that resolve, of the project or of asyncio, are reported. What a local alone holds is lost as well when
-the function is cancelled; that is [task-leaks-on-error](TLC101.md)'s kind of question and not asked here.
+Only coroutines that resolve, of the project or of asyncio, are reported, and none that only waits for what others hold
+(`asyncio.wait`, `Event.wait`). What a local alone holds is lost as well when the function is cancelled; that is
+[task-leaks-on-error](TLC101.md)'s kind of question and not asked here.
 
 ## When to leave it off
 In programs whose shielded clean-up is short and whose loop outlives it anyway.

@@ -1,0 +1,61 @@
+"""Which stores of a local can be the last before a read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from astroid import nodes
+
+from flake8_task_lifecycle.flow import Graph, walk
+
+
+def steps_before(graph: Graph) -> dict[int, list[int]]:
+    """For each step those that it can follow."""
+    found: dict[int, list[int]] = {}
+    for index, step in enumerate(graph.steps):
+        for target, _ in step.edges:
+            found.setdefault(target, []).append(index)
+    return found
+
+
+def reaching_stores(graph: Graph, read: nodes.NodeNG, name: str) -> list[nodes.AssignName] | None:
+    """The stores of a local of the graph's function that a read of it can see; None when it may come from elsewhere."""
+    found: list[nodes.AssignName] = []
+    for index, stores in _back_to_stores(graph, read.statement(), name):
+        if any(isinstance(node, nodes.DelName) or isinstance(node.parent, nodes.AugAssign) for node in stores):
+            return None
+        found += stores
+        if not stores and index == graph.entry and any(one.name == name for one in graph.function.args.arguments):
+            return None
+    return found
+
+
+def loads_since_store(graph: Graph, statement: nodes.NodeNG, name: str) -> list[nodes.Name]:
+    """The reads of a local on the ways to a statement, since the store that it has its value from."""
+    return [
+        node
+        for index, stores in _back_to_stores(graph, statement, name)
+        if not stores
+        for node in walk(graph.steps[index].parts)
+        if isinstance(node, nodes.Name) and node.name == name
+    ]
+
+
+def _back_to_stores(graph: Graph, statement: nodes.NodeNG, name: str) -> Iterator[tuple[int, list[nodes.NodeNG]]]:
+    """The steps on the ways to a statement, with the stores of a name in each: no further back than these."""
+    before = steps_before(graph)
+    waiting = [index for step in graph.at(statement) for index in before.get(step, ())]
+    seen: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        stores = [
+            node
+            for node in walk(graph.steps[index].parts)
+            if isinstance(node, nodes.AssignName | nodes.DelName) and node.name == name
+        ]
+        yield index, stores
+        if not stores:
+            waiting += before.get(index, ())
