@@ -16,7 +16,7 @@ _LINE = r"[^\n]*(?:[(\[{,]\n[^\n]*){0,4}"  # a line, and those that an open brac
 _BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
 _STATEMENT = 300
 _RECEIVER = re.compile(r"[ \t]+(?:[\w.]|\(\))*$")
-_NOT_USED = re.compile(r"\s*(?:\.|=(?!=)|:|\[)")
+_USED = re.compile(r"\s*(?:[(,)\]};#\n]|$|(?:if|else|or|and|for|in|as|is)\b|[=!]=)")
 _PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
 # A class after the colon of an annotation or the sign of an assignment, behind a name.
 _CLASS_AFTER = re.compile(
@@ -129,6 +129,11 @@ class Outline:
 
     def _line_before(self, at: int) -> str:
         return self._text[self._text.rfind("\n", 0, at) + 1 : at]
+
+    def derives(self, name: str) -> bool:
+        """Whether a class has a base of this last word, or one imported under another name for it."""
+        words = {name, *(alias for alias, (_, original) in self.bindings.items() if original == name)}
+        return any(base.rpartition(".")[2] in words for bases in self.bases.values() for base in bases)
 
     def is_abstract(self, name: str) -> bool:
         """Whether a function of that name is marked abstract, and may give its caller something."""
@@ -313,7 +318,7 @@ def stands_in(text: str, words: str, *, used: bool = False, near: str = "", apar
     return any(
         (not near or text.find(near, max(at - _STATEMENT, 0), at) >= 0)
         and (not apart_from or not _RECEIVER.split(text[max(at - _STATEMENT, 0) : at])[0].endswith(apart_from))
-        and (not used or (_NOT_USED.match(text, end) is None and not text.endswith(("def ", "class "), 0, at)))
+        and (not used or (_USED.match(text, end) is not None and not text.endswith(("def ", "class "), 0, at)))
         for at, end in _places(text, words)
     )
 

@@ -167,7 +167,9 @@ def _is_overridden(facts: Facts, function: nodes.FunctionDef) -> bool:
     owner = enclosing_class(function)
     if owner is None or function.name.startswith("__"):
         return False
-    others = facts.world.mentioning(owner.name, f"def {function.name}")
+    others = facts.world.mentioning(
+        owner.name, f"def {function.name}", where=lambda outline: outline.derives(owner.name)
+    )
     if others is None:
         return True
     qualified = facts.qualified(owner)

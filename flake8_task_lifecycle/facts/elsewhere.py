@@ -68,7 +68,7 @@ class Elsewhere:
 
     def implementations(self, owner: nodes.ClassDef, attribute: str) -> Values | None:
         """The methods of that name in the subclasses of a class in other modules; None when not all can be seen."""
-        others = self.world.mentioning(owner.name, attribute)
+        others = self.world.mentioning(owner.name, attribute, where=lambda outline: outline.derives(owner.name))
         if others is None:
             return None
         base = External(self._facts.qualified(owner))

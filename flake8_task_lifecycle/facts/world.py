@@ -147,14 +147,20 @@ class World:
         return self._project is not None and self._project.has_wrapper(word)
 
     def mentioning(
-        self, *words: str, used: bool = False, near: str = "", apart_from: str = "", most: int = MAX_BUILDS
+        self,
+        *words: str,
+        used: bool = False,
+        near: str = "",
+        apart_from: str = "",
+        where: Callable[[Outline], bool] | None = None,
+        most: int = MAX_BUILDS,
     ) -> Iterator[Facts] | None:
         """The facts of the project's other modules whose text holds all of these words, each as a whole.
 
         With ``used``, only those that call what the first word names, or hand it on; with ``near``, only those where
-        that stands shortly before; with ``apart_from``, where that does not stand right before. Each is built when its
-        turn comes. None when that cannot be told: the project has more files than may be read, more than ``most`` hold
-        the words, or the budget is used up.
+        that stands shortly before; with ``apart_from``, where that does not stand right before; with ``where``, only
+        those of whose outline that is so. Each is built when its turn comes. None when that cannot be told: the project
+        has more files than may be read, more than ``most`` hold the words, or the budget is used up.
         """
         if self._project is None:
             return iter(())
@@ -169,6 +175,7 @@ class World:
             and all(word in text for word in words)
             and stands_in(text, words[0], used=used, near=near, apart_from=apart_from)
             and all(stands_in(text, word) for word in words[1:])
+            and (where is None or ((outline := STORE.outline(path)) is not None and where(outline)))
         ]
         if len(hits) > min(most, MAX_BUILDS) or sum(size for _, size in hits) > MAX_BUILT_BYTES:
             return None
