@@ -56,6 +56,8 @@ def runs_again(facts: Facts, store: nodes.NodeNG, place: Place, events: tuple[Sl
     function = enclosing_function(store)
     if function is None:
         return Answer(Known.NO, "at module level")
+    if isinstance(store, nodes.AssignAttr) and _just_built(facts, store.expr, function):
+        return Answer(Known.NO, "stored on an object just built")
     if looks_first(facts, function, store, place, events):
         return Answer(Known.NO, "guarded")
     return _Callers(place, events).call_twice(facts, function, frozenset())
