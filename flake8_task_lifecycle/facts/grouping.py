@@ -16,6 +16,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.definitions import is_generator
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
+from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.unreleased import STOPS
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.facts.values import known_names
@@ -87,14 +88,21 @@ def _plain_waits(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> tup
 
 def _is_coroutine(facts: Facts, made: nodes.NodeNG | None) -> bool:
     """Whether what ``ensure_future`` takes is no future: by what is called, else by all that have its name."""
-    if made is None or facts.coroutines.is_resolved(made):
-        return made is not None
-    word, project = last_word(made.func) if isinstance(made, nodes.Call) else "", facts.world.project
+    if not isinstance(made, nodes.Call) or facts.coroutines.is_resolved(made):
+        return made is not None and facts.coroutines.is_resolved(made)
+    values = facts.evaluator.of(made.func)
+    if values and all(ask(facts, value, _is_async) for value in values):
+        return True
+    word, project = last_word(made.func), facts.world.project
     if not word or project is None:
         return False
     definition = re.compile(rf"^[ \t]*(async[ \t]+)?def[ \t]+{word}\b", re.MULTILINE)
     kinds = [match[1] for _, text in project.texts() or () if word in text for match in definition.finditer(text)]
     return bool(kinds) and all(kinds)
+
+
+def _is_async(_: Facts, function: nodes.FunctionDef) -> bool:
+    return isinstance(function, nodes.AsyncFunctionDef)
 
 
 def _is_clean_up(spawn: Spawn, function: nodes.FunctionDef) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from astroid import nodes
 
@@ -66,6 +67,7 @@ class Owners:
         self._frame_of = frame_of
         self._graph_of = graph_of
         self._evidence = evidence
+        self._asked_again = cache(asked_again)
 
     def of(self, value: nodes.NodeNG) -> Ownership:
         """The ownership of the task that an expression gives."""
@@ -113,7 +115,7 @@ class Owners:
             shared = self._shared(graph, value.statement(), use.names)
             if shared is not None:
                 return _held(shared, name, (*uses, shared))
-            walk_state = _Walk(graph, frame, value, settled_tests(value, function), asked_again(function))
+            walk_state = _Walk(graph, frame, value, settled_tests(value, function), self._asked_again(function))
             self._follow(walk_state, value.statement(), use.names)
         except FlowTooLarge:
             return Ownership(Answer(Known.UNKNOWN, "the function is too large to follow"), f"local:{name}", name, uses)

@@ -17,7 +17,7 @@ from flake8_task_lifecycle.facts.slots import Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External, Instance
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
 from flake8_task_lifecycle.model import Answer, Known
-from flake8_task_lifecycle.names import enclosing_class, enclosing_function
+from flake8_task_lifecycle.names import enclosing_class, enclosing_function, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -31,6 +31,7 @@ _COMPUTED = r"getattr\(\s*[\w.]+,\s*(?![\"'])[^()]*\)"
 _COMPUTED_CALL = re.compile(
     rf"\b{_COMPUTED}\(|(\w+)\s*:?=\s*{_COMPUTED}(?=.{{0,300}}?(?:\b\1|\bcallable)\()", re.DOTALL
 )
+_RUNNERS = ("run", "run_until_complete")
 _FEWEST_HOOKS = 2
 _MAX_DEPTH = 5
 _MAX_CALLS = 100
@@ -56,6 +57,8 @@ def runs_again(facts: Facts, store: nodes.NodeNG, place: Place, events: tuple[Sl
     function = enclosing_function(store)
     if function is None:
         return Answer(Known.NO, "at module level")
+    if isinstance(store, nodes.AssignAttr) and _just_built(facts, store.expr, function):
+        return Answer(Known.NO, "stored on an object just built")
     if looks_first(facts, function, store, place, events):
         return Answer(Known.NO, "guarded")
     return _Callers(place, events).call_twice(facts, function, frozenset())
@@ -110,6 +113,8 @@ class _Callers:
         if call.function is None:
             return Answer(Known.NO, "called at module level")
         facts = call.facts
+        if _is_run_to_its_end(call.node):
+            return Answer(Known.NO, "a main")
         receiver = call.node.func.expr if isinstance(call.node.func, nodes.Attribute) else None
         if receiver is not None and _just_built(facts, receiver, call.function):
             return Answer(Known.NO, "called on an object just built")
@@ -126,7 +131,7 @@ def runs_once(facts: Facts, function: nodes.FunctionDef) -> Answer | None:
         return Answer(Known.NO, f"{function.name} runs once")
     if any(
         isinstance(value, Definition) and value.node is function
-        for word in ("run", "run_until_complete")
+        for word in _RUNNERS
         for call in facts.tree.calls.get(word, ())
         if call.args and isinstance(call.args[0], nodes.Call)
         for value in facts.evaluator.of(call.args[0].func)
@@ -142,6 +147,12 @@ def runs_once(facts: Facts, function: nodes.FunctionDef) -> Answer | None:
     if owner is not None and has_outside_base(facts, owner):
         return Answer(Known.UNKNOWN, "a base class outside the project may call it")
     return None
+
+
+def _is_run_to_its_end(call: nodes.Call) -> bool:
+    """Whether a runner takes what a call makes: ``loop.run_until_complete(self.start())``."""
+    runner = call.parent
+    return isinstance(runner, nodes.Call) and call in runner.args[:1] and last_word(runner.func) in _RUNNERS
 
 
 def calls_of(facts: Facts, function: nodes.FunctionDef) -> tuple[list[Call], bool] | None:
