@@ -22,6 +22,7 @@ from flake8_task_lifecycle.facts.handlers import Handlers
 from flake8_task_lifecycle.facts.holders import Holders
 from flake8_task_lifecycle.facts.joined import Joined
 from flake8_task_lifecycle.facts.leaks import Leaks
+from flake8_task_lifecycle.facts.outcomes import Outcomes
 from flake8_task_lifecycle.facts.owners import Owners
 from flake8_task_lifecycle.facts.paths import Paths
 from flake8_task_lifecycle.facts.pending import Pending
@@ -77,6 +78,7 @@ class Facts:
         self.frame = cache(lambda function: frame_of(function, self.names))
         self.graph = cache(Graph)
         self.exceptions = Exceptions(self)
+        self.outcomes = Outcomes(self)
         self.paths = Paths(self)
         self.cancelled = Cancelled(self)
         self.entries = Entries(self)
