@@ -17,6 +17,7 @@ from flake8_task_lifecycle.facts.endings import Endings
 from flake8_task_lifecycle.facts.entries import Entries
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.exceptions import Exceptions
+from flake8_task_lifecycle.facts.finished import Finished
 from flake8_task_lifecycle.facts.frames import frame_of
 from flake8_task_lifecycle.facts.handlers import Handlers
 from flake8_task_lifecycle.facts.holders import Holders
@@ -81,6 +82,7 @@ class Facts:
         self.outcomes = Outcomes(self)
         self.paths = Paths(self)
         self.cancelled = Cancelled(self)
+        self.finished = Finished(self)
         self.entries = Entries(self)
         self.handlers = Handlers(self)
         self.owners = Owners(self.uses, self.frame, self.graph, self.evidence)

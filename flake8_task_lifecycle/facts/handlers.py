@@ -134,7 +134,8 @@ class Handlers:
     def waits(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> list[nodes.NodeNG]:
         """The waits that a handler or ``with`` statement protects, at which a cancellation can arrive."""
         body = node.parent.body if isinstance(node, nodes.ExceptHandler) else node.body
-        return list(arrivals(body, self.takes, is_resumed_by_throw(function)))
+        found = arrivals(body, self.takes, is_resumed_by_throw(function))
+        return [wait for wait in found if not self._facts.finished.is_done(wait, function)]
 
     def excuse(self, site: Site, looping: bool, waits: list[nodes.NodeNG]) -> str:
         """Why a cancellation may be taken at a place; "" when nothing excuses it."""
