@@ -158,7 +158,10 @@ class Handlers:
             return None
         reachable = self._facts.paths.reachable(graph)
         steps = [step for step in graph.at(node) if step in reachable]
-        before = self._facts.paths.before(graph) if informed else {}
+        before: Mapping[int, Knowledge] = {}
+        if informed:
+            before = self._facts.paths.before(graph)
+            steps = [step for step in steps if step in before]
         within = node if isinstance(node, nodes.ExceptHandler) else None
         starts: Mapping[int, Knowledge]
         if within is not None:

@@ -20,7 +20,7 @@ from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.outcomes import Content, Knowledge, meet
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
 
 if TYPE_CHECKING:
@@ -65,8 +65,19 @@ class Paths:
             self._reachable[graph] = frozenset(_closure(graph))
         return self._reachable[graph]
 
-    def travel(self, graph: Graph, starts: Mapping[int, Knowledge], within: nodes.NodeNG | None) -> Journey:
-        """Everything that can be reached by normal steps; by exceptions only to handlers that stand ``within``."""
+    def travel(
+        self,
+        graph: Graph,
+        starts: Mapping[int, Knowledge],
+        within: nodes.NodeNG | None,
+        *,
+        thorough: bool = False,
+    ) -> Journey:
+        """Everything that can be reached by normal steps; by exceptions only to handlers that stand ``within``.
+
+        ``thorough``: also where it is unlikely, to a handler of another exception than is raised; but not past a
+        stream that never ends.
+        """
         journey = Journey()
         waiting: deque[int] = deque()
 
@@ -82,15 +93,15 @@ class Paths:
         while waiting:
             index = waiting.popleft()
             knowledge = journey.known[index]
-            inside = _is_inside(graph, index, within)
-            if not knowledge and not inside:
+            is_inside = _is_inside(graph, index, within)
+            if not knowledge and not is_inside:
                 for target, loop in self._plain(graph, index):
                     arrive(target, knowledge)
                     if loop is not None:
                         journey.entered.add(loop)
                 continue
-            for target, told in self._next(graph, index, knowledge, within, journey.entered):
-                arrive(target, told if not inside or _is_inside(graph, target, within) else _outside(told, within))
+            for target, told in self._next(graph, index, knowledge, within, journey.entered, thorough):
+                arrive(target, told if not is_inside or _is_inside(graph, target, within) else _outside(told, within))
         return journey
 
     def before(self, graph: Graph) -> Mapping[int, Knowledge]:
@@ -102,7 +113,8 @@ class Paths:
             function = graph.function
             shared = {name for names in self._facts.tree.nonlocals.values() for name in names}
             own = function.locals.keys() - shared
-            journey = self.travel(graph, {graph.entry: _given_without_error(self._facts, function)}, function)
+            given = _given_without_error(self._facts, function)
+            journey = self.travel(graph, {graph.entry: given}, function, thorough=True)
             self._before[graph] = {
                 step: {name: known for name, known in knowledge.items() if name in own}
                 for step, knowledge in journey.known.items()
@@ -126,6 +138,7 @@ class Paths:
         knowledge: Knowledge,
         within: nodes.NodeNG | None,
         entered: set[nodes.NodeNG],
+        thorough: bool = False,
     ) -> Iterator[tuple[int, Knowledge]]:
         step = graph.steps[index]
         statement = step.statement
@@ -135,9 +148,15 @@ class Paths:
         truth = self._outcomes.of_test(statement, knowledge)
         after = self._outcomes.after(statement, step.parts, knowledge)
         ends = statement is not None and self._ends(statement, knowledge)
+        if thorough and isinstance(statement, nodes.AsyncFor) and self._is_endless_stream(statement.iter):
+            truth = True
+        if thorough and isinstance(statement, nodes.With) and self._may_swallow(statement):
+            stored = {node.name for node in inside(statement) if isinstance(node, nodes.AssignName | nodes.DelName)}
+            yield graph.after(index), {name: known for name, known in knowledge.items() if name not in stored}
         for target, label in step.edges:
             if label is Label.RAISE:
-                thrown = self._thrown(statement, knowledge) if isinstance(statement, nodes.Raise) else None
+                known = isinstance(statement, nodes.Raise) and not thorough
+                thrown = self._thrown(statement, knowledge) if known else None
                 for landing in self._landing(graph, target, within, thrown):
                     yield landing, knowledge
             elif ends or (label is Label.TRUE and truth is False) or (label is Label.FALSE and truth is True):
@@ -146,6 +165,21 @@ class Paths:
                 if label is Label.TRUE and isinstance(statement, nodes.While | nodes.For):
                     entered.add(statement)
                 yield target, self._outcomes.told(statement, label, after) if within is not None else after
+
+    def _is_endless_stream(self, iterable: nodes.NodeNG) -> bool:
+        """Whether an ``async for`` goes over a generator of the project that ends by an exception only."""
+        if not isinstance(iterable, nodes.Call):
+            return False
+        values = self._facts.evaluator.of(iterable.func)
+        return bool(values) and all(ask(self._facts, value, _never_ends) for value in values)
+
+    def _may_swallow(self, statement: nodes.With) -> bool:
+        asynchronous = isinstance(statement, nodes.AsyncWith)
+        managers = self._facts.handlers.managers
+        return any(
+            "suppress" in last_word(_function(context)) or managers.hides(context, asynchronous=asynchronous)
+            for context, _ in statement.items
+        )
 
     def _landing(self, graph: Graph, target: int, within: nodes.NodeNG | None, thrown: Caught | None) -> Iterator[int]:
         """Where an exception goes on inside ``within``; ``thrown`` is what a ``raise`` shows of it."""
@@ -291,6 +325,17 @@ def _given_without_error(facts: Facts, function: nodes.FunctionDef) -> Knowledge
     if any(constant_truth(one.value) is not False for one in facts.tree.returns.get(function, ()) if one.value):
         return {}
     return dict.fromkeys((one.name for one in positional(function)[1:]), Content.NONE)
+
+
+def _never_ends(facts: Facts, function: nodes.FunctionDef) -> bool:
+    """Whether a generator can only be left by an exception."""
+    if not is_generator(function) or is_abstract(function):
+        return False
+    try:
+        graph = facts.graph(function)
+    except FlowTooLarge:
+        return False
+    return graph.exit not in facts.paths.reachable(graph)
 
 
 def _function(expression: nodes.NodeNG) -> nodes.NodeNG:
