@@ -24,6 +24,7 @@ from flake8_task_lifecycle.facts.absorbers import (
     Site,
 )
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
+from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
 from flake8_task_lifecycle.facts.lifetimes import ends_with_what_it_shields, unbounded
@@ -127,6 +128,8 @@ class Handlers:
             entry = self._facts.entries.is_entry(function)
             if not entry.is_no:
                 return (Answer(Known.NO, ENDS) if entry.is_yes else entry), looping, site
+            if entry.reason == NO_START and self._facts.runners.may_be_run_by_decorator(function):
+                return Answer(Known.UNKNOWN, "its decorator may start it"), looping, site
         if not self._lingers(site) and raised_by_callers(self._facts, informed or site):
             return Answer(Known.NO, CALLERS_RAISE), looping, site
         return Answer(Known.YES), looping, site
