@@ -79,6 +79,8 @@ class Outcomes:
                 return self._compared(test, knowledge)
             case nodes.Call():
                 return self._called(test, knowledge)
+            case nodes.Await(value=nodes.Call()):
+                return self._called_exit(test.value)
         content = knowledge.get(dotted(test))
         if content is not None:
             return content in {Content.EXCEPTION, Content.TRUE}
@@ -101,6 +103,8 @@ class Outcomes:
 
     def _called(self, test: nodes.Call, knowledge: Knowledge) -> bool | None:
         name = last_word(test.func)
+        if name == "__exit__":
+            return self._called_exit(test)
         if name == "is_set" and isinstance(test.func, nodes.Attribute):
             return True if f"{dotted(test.func.expr)}.is_set()" in knowledge else None
         if len(test.args) != 2 or name not in {"isinstance", "issubclass"}:
@@ -113,6 +117,13 @@ class Outcomes:
         if holds if name == "isinstance" else _type_of(subject, knowledge):
             return self._is_cancellation(test.args[1])
         return None
+
+    def _called_exit(self, call: nodes.Call) -> bool | None:
+        """The outcome of an exit method that is called by hand: false, as if of a ``with``, unless it hides errors."""
+        if last_word(call.func) not in {"__exit__", "__aexit__"} or not isinstance(call.func, nodes.Attribute):
+            return None
+        asynchronous = call.func.attrname == "__aexit__"
+        return None if self._facts.handlers.managers.hides(call.func.expr, asynchronous=asynchronous) else False
 
     def _is_cancellation(self, expression: nodes.NodeNG) -> bool | None:
         caught = self._exceptions.caught(expression)
@@ -204,7 +215,7 @@ class Outcomes:
         if isinstance(value, nodes.BoolOp) and value.op == "or":
             first = next((one for one in value.values if self.truth(one, knowledge) is not False), None)
             return self.content(first, knowledge)
-        if isinstance(value, nodes.BoolOp | nodes.UnaryOp | nodes.Compare | nodes.Call):
+        if isinstance(value, nodes.BoolOp | nodes.UnaryOp | nodes.Compare | nodes.Call | nodes.Await):
             outcome = self.truth(value, knowledge)
             return None if outcome is None else Content.TRUE if outcome else Content.FALSE
         return None
