@@ -17,12 +17,14 @@ from flake8_task_lifecycle.facts.endings import Endings
 from flake8_task_lifecycle.facts.entries import Entries
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.exceptions import Exceptions
+from flake8_task_lifecycle.facts.finished import Finished
 from flake8_task_lifecycle.facts.frames import frame_of
 from flake8_task_lifecycle.facts.handlers import Handlers
 from flake8_task_lifecycle.facts.holders import Holders
 from flake8_task_lifecycle.facts.joined import Joined
 from flake8_task_lifecycle.facts.leaks import Leaks
 from flake8_task_lifecycle.facts.observed import observed
+from flake8_task_lifecycle.facts.outcomes import Outcomes
 from flake8_task_lifecycle.facts.owners import Owners
 from flake8_task_lifecycle.facts.paths import Paths
 from flake8_task_lifecycle.facts.pending import Pending
@@ -82,8 +84,10 @@ class Facts:
         self.frame = cache(lambda function: frame_of(function, self.names))
         self.graph = cache(Graph)
         self.exceptions = Exceptions(self)
+        self.outcomes = Outcomes(self)
         self.paths = Paths(self)
         self.cancelled = Cancelled(self)
+        self.finished = Finished(self)
         self.entries = Entries(self)
         self.handlers = Handlers(self)
         self.owners = Owners(self.uses, self.frame, self.graph, self.evidence)

@@ -134,8 +134,11 @@ class Awaiting:
                     waiting.append(target)
         return True
 
-    def unfinished_at(self, graph: Graph, places: Iterable[int], held: Reached) -> set[int]:
-        """The steps among ``places`` that some path reaches while the task is not known to be finished."""
+    def unfinished_at(self, graph: Graph, places: Iterable[int], held: Reached, *, surely: bool = False) -> set[int]:
+        """The steps among ``places`` that some path reaches while the task is not known to be finished.
+
+        ``surely``: a wait that was interrupted leaves it running, though it had been asked to stop.
+        """
         waiting = [(graph.entry, False)]
         seen = {(graph.entry, False)}
         reached = set()
@@ -150,7 +153,7 @@ class Awaiting:
                 isinstance(step.statement, nodes.For) and loads_in(step, held)
             )
             for target, label in step.edges:
-                ended = "any" in ends or ("normal" in ends and label is not Label.RAISE)
+                ended = bool(ends & {"any", "normal"}) if label is not Label.RAISE else "any" in ends and not surely
                 now = (finished and not stored) or ended or _done_on(step, held, label)
                 if (target, now) not in seen:
                     seen.add((target, now))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.handlers import ASKS, CANCELLED_HERE, ENDS, RAISES, Absorber, Judged, Place, Site
+from flake8_task_lifecycle.facts.absorbers import ASKS, CANCELLED_HERE, ENDS, RAISES, Absorber, Judged, Place, Site
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import dotted, last_word
@@ -60,7 +60,7 @@ class Endings:
         """The handlers all of whose paths raise something other than the cancellation."""
         found = []
         for judged in self._judged(RAISES):
-            site = self._facts.handlers.site(judged.node, judged.function)
+            site = judged.site
             if judged.absorber.place is not Place.HANDLER or site is None:
                 continue
             raised = self._translation(site)
@@ -124,7 +124,7 @@ class Endings:
         if judged.function.name.startswith("test"):
             return ""
         waits = facts.handlers.waits(node, judged.function)
-        site = facts.handlers.site(node, judged.function)
+        site = judged.site
         if site is None:
             return ""
         if judged.absorber.swallows.reason == CANCELLED_HERE:

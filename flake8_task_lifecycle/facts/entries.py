@@ -51,6 +51,7 @@ _HOLDERS = (
     *(nodes.GeneratorExp, nodes.DictComp, nodes.IfExp, nodes.BoolOp, nodes.NamedExpr),
 )
 _MAX_DEPTH = 5
+NO_START = "no start is seen"
 
 
 class Entries:
@@ -104,7 +105,7 @@ class Entries:
     def _answer(starts: Starts) -> Answer:
         if Start.STARTED in starts:
             return Answer(Known.YES)
-        return Answer(Known.UNKNOWN, "may be started") if starts else Answer(Known.NO, "no start is seen")
+        return Answer(Known.UNKNOWN, "may be started") if starts else Answer(Known.NO, NO_START)
 
     def starts(self, word: str, function: nodes.FunctionDef | None, qualified: str) -> Starts:
         """What this module does with a function: one of its own, or one of another module by its qualified name."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.values import Definition, External, Instance, Value
+from flake8_task_lifecycle.names import last_word
 from flake8_task_lifecycle.project import absolute
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ class Exceptions:
             case nodes.Call():
                 if expression.args and _is_container(expression.func):
                     return self._of(expression.args[0], depth - 1)
-                return _union(self._called(value) for value in self._facts.evaluator.of(expression.func))
+                if last_word(expression.func) == "get_cancelled_exc_class":
+                    return Caught(_KINDS["anyio.get_cancelled_exc_class"])
+                return UNRESOLVED
         stores = self._stores(expression)
         made = assigned_values(stores)
         if made:
@@ -110,12 +113,6 @@ class Exceptions:
         if imported is not None:
             return imported
         return _union(self._value(value) for value in self._facts.evaluator.of(expression))
-
-    @staticmethod
-    def _called(value: Value) -> Caught:
-        if isinstance(value, External) and value.name == "anyio.get_cancelled_exc_class":
-            return Caught(_KINDS[value.name])
-        return UNRESOLVED
 
     def _stores(self, expression: nodes.NodeNG) -> list[nodes.NodeNG]:
         """What binds a name or a class attribute."""

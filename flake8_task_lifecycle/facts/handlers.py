@@ -7,82 +7,43 @@ the contract: what was cancelled here, who was cancelled is asked, the coroutine
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import Enum
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.absorbers import (
+    ASKS,
+    CALLERS_RAISE,
+    CANCELLED_HERE,
+    ENDS,
+    RAISES,
+    Absorber,
+    Judged,
+    Place,
+    Site,
+)
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
+from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
-from flake8_task_lifecycle.facts.lifetimes import unbounded
+from flake8_task_lifecycle.facts.helpers import raised_by_callers
+from flake8_task_lifecycle.facts.lifetimes import ends_with_what_it_shields, unbounded
 from flake8_task_lifecycle.facts.managers import Managers
-from flake8_task_lifecycle.facts.paths import Content, Journey, Knowledge
+from flake8_task_lifecycle.facts.outcomes import Content, Knowledge
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, walk
-from flake8_task_lifecycle.model import Answer, Known, Span
+from flake8_task_lifecycle.flow import FlowTooLarge, Label, inside, walk
+from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
-RAISES = "every path raises"
-ASKS = "asks who was cancelled"
-CANCELLED_HERE = "what it waits for is cancelled by this code"
-ENDS = "the task's own coroutine ends"
 _ASKING = frozenset({"cancelled", "cancelling", "uncancel"})
 _ENDLESS_WAITS = frozenset(
     {f"asyncio.{name}" for name in ("Event.wait", "Condition.wait", "Condition.wait_for", "Queue.get", "Queue.join")}
     | {"asyncio.Barrier.wait", "asyncio.Future", "asyncio.LifoQueue.get", "asyncio.PriorityQueue.get"}
 )
-
-
-class Place(Enum):
-    """What absorbs the cancellation."""
-
-    HANDLER = "handler"
-    SUPPRESS = "suppress"
-    MANAGER = "manager"
-
-
-@dataclass(frozen=True, slots=True)
-class Absorber:
-    """One place that takes cancellation.
-
-    ``swallows``: is a cancellation that arrives there lost? ``text`` is how the place is written, ``caught`` what it
-    should raise again; ``goes_on``: an unbounded loop around it then goes on.
-    """
-
-    place: Place
-    span: Span
-    text: str
-    qualname: str
-    caught: str
-    swallows: Answer
-    goes_on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A place as the facts see it: the handler or ``with`` statement, its function, what is said of it."""
-
-    node: nodes.NodeNG
-    function: nodes.FunctionDef
-    absorber: Absorber
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A place as nodes: what it protects, where its paths lead. ``falls_off``: the function ends right after it."""
-
-    node: nodes.NodeNG
-    function: nodes.FunctionDef
-    graph: Graph
-    journey: Journey
-    within: nodes.ExceptHandler | None
-    falls_off: bool
 
 
 class Handlers:
@@ -128,7 +89,7 @@ class Handlers:
     def _place(
         self, place: Place, node: nodes.NodeNG, shown: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught
     ) -> Judged:
-        answer, goes_on = self._judge(node, function, caught)
+        answer, goes_on, site = self._judge(node, function, caught)
         absorber = Absorber(
             place,
             self._facts.source.span_of(shown),
@@ -138,36 +99,46 @@ class Handlers:
             answer,
             goes_on,
         )
-        return Judged(node, function, absorber)
+        return Judged(node, function, absorber, site)
 
-    def _judge(self, node: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught) -> tuple[Answer, bool]:
+    def _judge(
+        self, node: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught
+    ) -> tuple[Answer, bool, Site | None]:
         """Whether a cancellation is lost at a handler or ``with`` statement, and whether a loop goes on after it."""
         if isinstance(node, nodes.ExceptHandler):
             for earlier in node.parent.handlers[: node.parent.handlers.index(node)]:
                 if self._facts.exceptions.caught(earlier.type).takes(caught):
-                    return Answer(Known.NO, "an earlier handler takes it"), False
+                    return Answer(Known.NO, "an earlier handler takes it"), False, None
         waits = self.waits(node, function)
         if not waits:
-            return Answer(Known.NO, "nothing waits there"), False
+            return Answer(Known.NO, "nothing waits there"), False, None
         site = self.site(node, function)
         if site is None:
-            return Answer(Known.UNKNOWN, "too large"), False
+            return Answer(Known.UNKNOWN, "too large"), False, None
+        if self.raises(site):
+            return Answer(Known.NO, RAISES), False, site
         looping = self._goes_on(site)
-        if not looping and not self._is_left(site):
-            return Answer(Known.NO, RAISES), False
         reason = self.excuse(site, looping, waits)
         if reason:
-            return Answer(Known.NO, reason), looping
+            return Answer(Known.NO, reason), looping, site
+        informed = self.site(node, function, informed=True)
+        if informed is not None and self.raises(informed):
+            return Answer(Known.NO, RAISES), False, informed
         if not looping and self.ends(site):
             entry = self._facts.entries.is_entry(function)
             if not entry.is_no:
-                return (Answer(Known.NO, ENDS) if entry.is_yes else entry), looping
-        return Answer(Known.YES), looping
+                return (Answer(Known.NO, ENDS) if entry.is_yes else entry), looping, site
+            if entry.reason == NO_START and self._facts.runners.may_be_run_by_decorator(function):
+                return Answer(Known.UNKNOWN, "its decorator may start it"), looping, site
+        if not self._lingers(site) and raised_by_callers(self._facts, informed or site):
+            return Answer(Known.NO, CALLERS_RAISE), looping, site
+        return Answer(Known.YES), looping, site
 
     def waits(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> list[nodes.NodeNG]:
         """The waits that a handler or ``with`` statement protects, at which a cancellation can arrive."""
         body = node.parent.body if isinstance(node, nodes.ExceptHandler) else node.body
-        return list(arrivals(body, self.takes, is_resumed_by_throw(function)))
+        found = arrivals(body, self.takes, is_resumed_by_throw(function))
+        return [wait for wait in found if not self._facts.finished.is_done(wait, function)]
 
     def excuse(self, site: Site, looping: bool, waits: list[nodes.NodeNG]) -> str:
         """Why a cancellation may be taken at a place; "" when nothing excuses it."""
@@ -179,27 +150,47 @@ class Handlers:
             return ASKS
         return CANCELLED_HERE if not looping and self.cancelled_here(site, waits) else ""
 
-    def site(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> Site | None:
-        """A handler or ``with`` statement with the paths that leave it; None in a function that is too large."""
+    def site(self, node: nodes.NodeNG, function: nodes.FunctionDef, *, informed: bool = False) -> Site | None:
+        """A handler or ``with`` statement with the paths that leave it; None in a function that is too large.
+
+        ``informed``: under what is known before it, whatever way led there.
+        """
         try:
             graph = self._facts.graph(function)
         except FlowTooLarge:
             return None
         reachable = self._facts.paths.reachable(graph)
         steps = [step for step in graph.at(node) if step in reachable]
+        before: Mapping[int, Knowledge] = {}
+        if informed:
+            before = self._facts.paths.before(graph)
+            steps = [step for step in steps if step in before]
         within = node if isinstance(node, nodes.ExceptHandler) else None
         starts: Mapping[int, Knowledge]
         if within is not None:
-            starts = dict.fromkeys(steps, _known_at(within))
+            starts = {step: {**before.get(step, {}), **_known_at(within)} for step in steps}
         else:
-            nothing: Knowledge = {}
-            starts = {graph.after(step): nothing for step in steps}
+            stored = {one.name for one in inside(node) if isinstance(one, nodes.AssignName | nodes.DelName)}
+            starts = {
+                graph.after(step): {name: known for name, known in before.get(step, {}).items() if name not in stored}
+                for step in steps
+            }
         journey = self._facts.paths.travel(graph, starts, within)
         return Site(node, function, graph, journey, within, graph.exit in starts)
 
+    def raises(self, site: Site) -> bool:
+        """Whether every way on from a place raises, or hands on what was kept, and none waits again without bound."""
+        return not self._lingers(site) and not self._is_left(site)
+
+    def _lingers(self, site: Site) -> bool:
+        """Whether an endless loop comes after a place, or one around it goes round again."""
+        return any(self._is_endless(site, loop) for loop in self._loops_after(site)) or self._goes_on(
+            site, patient=True
+        )
+
     def _is_left(self, site: Site) -> bool:
         """Whether the function can end without raising, or handing on what was kept of the exception."""
-        if site.falls_off or any(unbounded(self._facts, loop).is_yes for loop in self._loops_after(site)):
+        if site.falls_off:
             return True
         if not site.journey.reaches(site.graph.exit):
             return False
@@ -224,16 +215,24 @@ class Handlers:
         given = statement.value.elts if isinstance(statement.value, nodes.Tuple) else [statement.value]
         return any(
             isinstance(one, nodes.Name | nodes.BoolOp)
-            and self._facts.paths.content(one, knowledge) in {Content.EXCEPTION, Content.TRUE}
+            and self._facts.outcomes.content(one, knowledge) in {Content.EXCEPTION, Content.TRUE}
             for one in given
         )
 
-    def _goes_on(self, site: Site) -> bool:
-        """Whether an unbounded loop around the place goes round again after it, and waits again."""
+    def _goes_on(self, site: Site, *, patient: bool = False) -> bool:
+        """Whether an unbounded loop around the place goes round again after it, and waits again.
+
+        ``patient``: it may, for a task that it shields and with which it ends.
+        """
         return any(
-            loop.parent_of(site.node) and unbounded(self._facts, loop).is_yes and self._waits_in(site, loop)
+            loop.parent_of(site.node)
+            and (self._is_endless(site, loop) if patient else unbounded(self._facts, loop).is_yes)
+            and self._waits_in(site, loop)
             for loop in site.journey.entered
         )
+
+    def _is_endless(self, site: Site, loop: nodes.NodeNG) -> bool:
+        return unbounded(self._facts, loop).is_yes and not ends_with_what_it_shields(self._facts, site.function, loop)
 
     @staticmethod
     def _loops_after(site: Site) -> Iterator[nodes.NodeNG]:
@@ -327,7 +326,7 @@ class Handlers:
             return False
         if handler not in self._raising:
             site = self._handler_site(handler)
-            self._raising[handler] = site is not None and not (self._is_left(site) or self._goes_on(site))
+            self._raising[handler] = site is not None and self.raises(site)
         return self._raising[handler]
 
     @staticmethod

@@ -137,6 +137,38 @@ def _ends_with_what_it_awaits(loop: nodes.While) -> bool:
     )
 
 
+def ends_with_what_it_shields(facts: Facts, function: nodes.FunctionDef, loop: nodes.NodeNG) -> bool:
+    """``while True: try: await shield(task) ... break``: it waits on for one task, and is left once that is done."""
+    if not isinstance(loop, nodes.While):
+        return False
+    waits = [node for node in inside(loop) if isinstance(node, nodes.Await | nodes.AsyncFor | nodes.AsyncWith)]
+    if not waits or not all(isinstance(one, nodes.Await) and _is_shielded_wait(facts, one.value) for one in waits):
+        return False
+    try:
+        graph = facts.graph(function)
+    except FlowTooLarge:
+        return False
+    headers = set(graph.at(loop))
+    waiting = [step for wait in waits for step in graph.at(wait.statement())]
+    seen = set(waiting)
+    while waiting:
+        for target, label in graph.steps[waiting.pop()].edges:
+            statement = graph.steps[target].statement
+            if target in headers:
+                return False
+            if label is not Label.RAISE and target not in seen and statement is not None and loop.parent_of(statement):
+                seen.add(target)
+                waiting.append(target)
+    return bool(seen)
+
+
+def _is_shielded_wait(facts: Facts, awaited: nodes.NodeNG) -> bool:
+    """Whether an awaited expression waits for something that a name holds, and that goes on when the wait does not."""
+    if not isinstance(awaited, nodes.Call) or len(awaited.args) != 1 or not dotted(awaited.args[0]):
+        return False
+    return known_names(facts.evaluator.of(awaited.func), instance=False) == {"asyncio.shield"}
+
+
 def _stream(facts: Facts, iterable: nodes.NodeNG) -> Answer:
     if not isinstance(iterable, nodes.Call):
         return Answer(Known.YES)

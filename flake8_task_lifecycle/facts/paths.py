@@ -7,9 +7,8 @@ handler decides a test after it, and the cost stays linear in the size of the fu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -19,26 +18,15 @@ from flake8_task_lifecycle.facts.call_names import may_call
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, positional
 from flake8_task_lifecycle.facts.exceptions import Caught, Exceptions
 from flake8_task_lifecycle.facts.frameworks import Does
+from flake8_task_lifecycle.facts.outcomes import Content, Knowledge, meet
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
 from flake8_task_lifecycle.outline import Outline
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
-
-
-class Content(Enum):
-    """What a name is known to hold: the caught exception, something true, something false, None."""
-
-    EXCEPTION = "exception"
-    TRUE = "true"
-    FALSE = "false"
-    NONE = "none"
-
-
-Knowledge = Mapping[str, Content]
 
 _NEVER_RETURN = frozenset(
     {"sys.exit", "os._exit", "os.abort", "builtins.exit", "builtins.quit", "os.execv", "os.execve", "os.execvp"}
@@ -67,8 +55,10 @@ class Paths:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._exceptions: Exceptions = facts.exceptions
+        self._outcomes = facts.outcomes
         self._ending: dict[tuple[nodes.FunctionDef, str], bool | None] = {}
         self._hops = 0
+        self._before: dict[Graph, Mapping[int, Knowledge]] = {}
         self._reachable: dict[Graph, frozenset[int]] = {}
         self._ways: dict[Graph, dict[int, tuple[tuple[int, nodes.NodeNG | None], ...]]] = {}
 
@@ -78,14 +68,25 @@ class Paths:
             self._reachable[graph] = frozenset(_closure(graph))
         return self._reachable[graph]
 
-    def travel(self, graph: Graph, starts: Mapping[int, Knowledge], within: nodes.NodeNG | None) -> Journey:
-        """Everything that can be reached by normal steps; by exceptions only to handlers that stand ``within``."""
+    def travel(
+        self,
+        graph: Graph,
+        starts: Mapping[int, Knowledge],
+        within: nodes.NodeNG | None,
+        *,
+        thorough: bool = False,
+    ) -> Journey:
+        """Everything that can be reached by normal steps; by exceptions only to handlers that stand ``within``.
+
+        ``thorough``: also where it is unlikely, to a handler of another exception than is raised; but not past a
+        stream that never ends.
+        """
         journey = Journey()
         waiting: deque[int] = deque()
 
         def arrive(step: int, knowledge: Knowledge) -> None:
             before = journey.known.get(step)
-            after = knowledge if before is None else _meet(before, knowledge)
+            after = knowledge if before is None else meet(before, knowledge)
             if before is None or after != before:
                 journey.known[step] = after
                 waiting.append(step)
@@ -95,16 +96,33 @@ class Paths:
         while waiting:
             index = waiting.popleft()
             knowledge = journey.known[index]
-            inside = _is_inside(graph, index, within)
-            if not knowledge and not inside:
+            is_inside = _is_inside(graph, index, within)
+            if not knowledge and not is_inside:
                 for target, loop in self._plain(graph, index):
                     arrive(target, knowledge)
                     if loop is not None:
                         journey.entered.add(loop)
                 continue
-            for target, told in self._next(graph, index, knowledge, within, journey.entered):
-                arrive(target, told if not inside or _is_inside(graph, target, within) else _outside(told, within))
+            for target, told in self._next(graph, index, knowledge, within, journey.entered, thorough):
+                arrive(target, told if not is_inside or _is_inside(graph, target, within) else _outside(told, within))
         return journey
+
+    def before(self, graph: Graph) -> Mapping[int, Knowledge]:
+        """What is known before each step of a function, whatever way led there from its first step.
+
+        Of local names only, which nothing but the function itself stores to.
+        """
+        if graph not in self._before:
+            function = graph.function
+            shared = {name for names in self._facts.tree.nonlocals.values() for name in names}
+            own = function.locals.keys() - shared
+            given = _given_without_error(self._facts, function)
+            journey = self.travel(graph, {graph.entry: given}, function, thorough=True)
+            self._before[graph] = {
+                step: {name: known for name, known in knowledge.items() if name in own}
+                for step, knowledge in journey.known.items()
+            }
+        return self._before[graph]
 
     def _plain(self, graph: Graph, index: int) -> tuple[tuple[int, nodes.NodeNG | None], ...]:
         """The normal ways on from a step when nothing is known, with the loop that a way enters."""
@@ -123,18 +141,25 @@ class Paths:
         knowledge: Knowledge,
         within: nodes.NodeNG | None,
         entered: set[nodes.NodeNG],
+        thorough: bool = False,
     ) -> Iterator[tuple[int, Knowledge]]:
         step = graph.steps[index]
         statement = step.statement
         if isinstance(statement, nodes.Try | nodes.TryStar):
             yield from ((target, knowledge) for target in self._landing(graph, index, within, None))
             return
-        truth = self._test(statement, knowledge)
-        after = self._after(statement, step.parts, knowledge)
+        truth = self._outcomes.of_test(statement, knowledge)
+        after = self._outcomes.after(statement, step.parts, knowledge)
         ends = statement is not None and self._ends(statement, knowledge)
+        if thorough and isinstance(statement, nodes.AsyncFor) and self._is_endless_stream(statement.iter):
+            truth = True
+        if thorough and isinstance(statement, nodes.With) and self._may_swallow(statement):
+            stored = {node.name for node in inside(statement) if isinstance(node, nodes.AssignName | nodes.DelName)}
+            yield graph.after(index), {name: known for name, known in knowledge.items() if name not in stored}
         for target, label in step.edges:
             if label is Label.RAISE:
-                thrown = self._thrown(statement, knowledge) if isinstance(statement, nodes.Raise) else None
+                known = isinstance(statement, nodes.Raise) and not thorough
+                thrown = self._thrown(statement, knowledge) if known else None
                 for landing in self._landing(graph, target, within, thrown):
                     yield landing, knowledge
             elif ends or (label is Label.TRUE and truth is False) or (label is Label.FALSE and truth is True):
@@ -142,8 +167,22 @@ class Paths:
             else:
                 if label is Label.TRUE and isinstance(statement, nodes.While | nodes.For):
                     entered.add(statement)
-                told = _told(statement, label) if within is not None else ""
-                yield target, {**after, told: Content.TRUE} if told and told not in after else after
+                yield target, self._outcomes.told(statement, label, after) if within is not None else after
+
+    def _is_endless_stream(self, iterable: nodes.NodeNG) -> bool:
+        """Whether an ``async for`` goes over a generator of the project that ends by an exception only."""
+        if not isinstance(iterable, nodes.Call):
+            return False
+        values = self._facts.evaluator.of(iterable.func)
+        return bool(values) and all(ask(self._facts, value, _never_ends) for value in values)
+
+    def _may_swallow(self, statement: nodes.With) -> bool:
+        asynchronous = isinstance(statement, nodes.AsyncWith)
+        managers = self._facts.handlers.managers
+        return any(
+            "suppress" in last_word(_function(context)) or managers.hides(context, asynchronous=asynchronous)
+            for context, _ in statement.items
+        )
 
     def _landing(self, graph: Graph, target: int, within: nodes.NodeNG | None, thrown: Caught | None) -> Iterator[int]:
         """Where an exception goes on inside ``within``; ``thrown`` is what a ``raise`` shows of it."""
@@ -182,132 +221,11 @@ class Paths:
         """Whether a ``raise`` throws the caught exception again, or a cancellation of its own."""
         return self._thrown(statement, knowledge).cancellation
 
-    def _test(self, statement: nodes.NodeNG | None, knowledge: Knowledge) -> bool | None:
-        match statement:
-            case nodes.If() | nodes.While():
-                return self.truth(statement.test, knowledge)
-            case nodes.MatchCase():
-                return self._matches(statement, knowledge)
-        return None
-
-    def _matches(self, case: nodes.MatchCase, knowledge: Knowledge) -> bool | None:
-        pattern = case.pattern
-        if knowledge.get(dotted(case.parent.subject)) is not Content.EXCEPTION:
-            return None
-        options = pattern.patterns if isinstance(pattern, nodes.MatchOr) else [pattern]
-        if not all(isinstance(one, nodes.MatchClass) for one in options):
-            return None
-        answers = {self._is_cancellation(one.cls) for one in options}
-        if True in answers:
-            return True if case.guard is None else self.truth(case.guard, knowledge)
-        return None if None in answers else False
-
-    def truth(self, test: nodes.NodeNG, knowledge: Knowledge) -> bool | None:
-        """The outcome of a test under what is known; None when it can be either."""
-        match test:
-            case nodes.UnaryOp() if test.op == "not":
-                inner = self.truth(test.operand, knowledge)
-                return None if inner is None else not inner
-            case nodes.BoolOp():
-                answers = [self.truth(operand, knowledge) for operand in test.values]
-                decisive = bool(test.op == "or")
-                if decisive in answers:
-                    return decisive
-                return None if None in answers else not decisive
-            case nodes.Compare() if len(test.ops) == 1:
-                return self._compared(test, knowledge)
-            case nodes.Call():
-                return self._called(test, knowledge)
-        content = knowledge.get(dotted(test))
-        if content is not None:
-            return content in {Content.EXCEPTION, Content.TRUE}
-        return constant_truth(test)
-
-    def _compared(self, test: nodes.Compare, knowledge: Knowledge) -> bool | None:
-        operator, right = test.ops[0]
-        content = knowledge.get(dotted(test.left))
-        equal: bool | None = None
-        if isinstance(right, nodes.Const) and content is not None:
-            if right.value is None:
-                equal = content is Content.NONE
-            elif isinstance(right.value, bool) and content in {Content.TRUE, Content.FALSE}:
-                equal = (content is Content.TRUE) is right.value
-        elif _type_of(test.left, knowledge) and operator in {"is", "==", "is not", "!=", "in", "not in"}:
-            equal = self._is_cancellation(right)
-        if equal is None or operator not in {"is", "==", "is not", "!=", "in", "not in"}:
-            return None
-        return equal if operator in {"is", "==", "in"} else not equal
-
-    def _called(self, test: nodes.Call, knowledge: Knowledge) -> bool | None:
-        name = last_word(test.func)
-        if name == "is_set" and isinstance(test.func, nodes.Attribute):
-            return True if f"{dotted(test.func.expr)}.is_set()" in knowledge else None
-        if len(test.args) != 2 or name not in {"isinstance", "issubclass"}:
-            return None
-        subject = test.args[0]
-        holds = knowledge.get(dotted(subject)) is Content.EXCEPTION
-        if holds if name == "isinstance" else _type_of(subject, knowledge):
-            return self._is_cancellation(test.args[1])
-        return None
-
-    def _is_cancellation(self, expression: nodes.NodeNG) -> bool | None:
-        caught = self._exceptions.caught(expression)
-        if caught.cancellation:
-            return True
-        return False if caught.resolved else None
-
-    def _after(self, statement: nodes.NodeNG | None, parts: Iterable[nodes.NodeNG], knowledge: Knowledge) -> Knowledge:
-        """What is known after a step: what it stores is forgotten, or known anew."""
-        stored = {
-            dotted(node)
-            for node in walk(parts)
-            if isinstance(node, nodes.AssignName | nodes.AssignAttr | nodes.DelName | nodes.DelAttr)
-        }
-        changed = {name: content for name, content in knowledge.items() if name not in stored} if stored else knowledge
-        if isinstance(statement, nodes.ExceptHandler):
-            return knowledge
-        fresh = dict(self._stored(statement, knowledge))
-        return {**changed, **fresh} if fresh else changed
-
-    def _stored(self, statement: nodes.NodeNG | None, knowledge: Knowledge) -> Iterator[tuple[str, Content]]:
-        match statement:
-            case nodes.Assign() | nodes.AnnAssign():
-                targets = statement.targets if isinstance(statement, nodes.Assign) else [statement.target]
-                content = self.content(statement.value, knowledge)
-                if content is not None:
-                    yield from ((dotted(target), content) for target in targets if dotted(target))
-            case nodes.Expr():
-                call = statement.value
-                if isinstance(call, nodes.Call) and isinstance(call.func, nodes.Attribute):
-                    word = dotted(call.func.expr)
-                    if call.func.attrname in {"append", "add"} and word and _mentions(call.args, knowledge):
-                        yield word, Content.TRUE
-                    elif call.func.attrname == "set" and not call.args and word:
-                        yield f"{word}.is_set()", Content.TRUE
-
-    def content(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> Content | None:
-        """What an expression gives under what is known; None when that is not known."""
-        if isinstance(value, nodes.Const):
-            if value.value is None:
-                return Content.NONE
-            return Content.TRUE if value.value else Content.FALSE
-        if isinstance(value, nodes.Name | nodes.Attribute):
-            return knowledge.get(dotted(value))
-        if isinstance(value, nodes.Call) and self._exceptions.caught(value.func).cancellation:
-            return Content.EXCEPTION
-        if isinstance(value, nodes.BoolOp) and value.op == "or":
-            first = next((one for one in value.values if self.truth(one, knowledge) is not False), None)
-            return self.content(first, knowledge)
-        if isinstance(value, nodes.BoolOp | nodes.UnaryOp | nodes.Compare | nodes.Call):
-            outcome = self.truth(value, knowledge)
-            return None if outcome is None else Content.TRUE if outcome else Content.FALSE
-        return None
-
     def _ends(self, statement: nodes.NodeNG, knowledge: Knowledge) -> bool:
         """Whether a statement never goes on: it calls what never returns, or asserts what is false."""
         match statement:
             case nodes.Assert():
-                return self.truth(statement.test, knowledge) is False
+                return self._outcomes.truth(statement.test, knowledge) is False
             case nodes.Expr() | nodes.Assign() | nodes.Return() | nodes.AnnAssign():
                 return statement.value is not None and self._never(statement.value, knowledge)
             case nodes.With():
@@ -421,19 +339,24 @@ def _outside(knowledge: Knowledge, within: nodes.NodeNG | None) -> Knowledge:
     return {key: content for key, content in knowledge.items() if key != name} if name in knowledge else knowledge
 
 
-def _told(statement: nodes.NodeNG | None, label: Label) -> str:
-    """The name that an outcome of a test shows to be there: ``if x``, ``if x is not None``, ``if x is None: else``."""
-    if not isinstance(statement, nodes.If | nodes.While) or label not in {Label.TRUE, Label.FALSE}:
-        return ""
-    test, outcome = statement.test, label is Label.TRUE
-    while isinstance(test, nodes.UnaryOp) and test.op == "not":
-        test, outcome = test.operand, not outcome
-    if isinstance(test, nodes.Compare) and len(test.ops) == 1:
-        operator, right = test.ops[0]
-        against_none = isinstance(right, nodes.Const) and right.value is None
-        if against_none and operator == ("is not" if outcome else "is"):
-            return dotted(test.left)
-    return dotted(test) if outcome and isinstance(test, nodes.Name) else ""
+def _given_without_error(facts: Facts, function: nodes.FunctionDef) -> Knowledge:
+    """What an exit method is given when no exception is in flight: nothing; one that is goes on after the method."""
+    if function.name not in {"__aexit__", "__exit__"}:
+        return {}
+    if any(constant_truth(one.value) is not False for one in facts.tree.returns.get(function, ()) if one.value):
+        return {}
+    return dict.fromkeys((one.name for one in positional(function)[1:]), Content.NONE)
+
+
+def _never_ends(facts: Facts, function: nodes.FunctionDef) -> bool:
+    """Whether a generator can only be left by an exception."""
+    if not is_generator(function) or is_abstract(function):
+        return False
+    try:
+        graph = facts.graph(function)
+    except FlowTooLarge:
+        return False
+    return graph.exit not in facts.paths.reachable(graph)
 
 
 def _function(expression: nodes.NodeNG) -> nodes.NodeNG:
@@ -442,36 +365,6 @@ def _function(expression: nodes.NodeNG) -> nodes.NodeNG:
 
 def _takes_all(caught: Caught) -> bool:
     return "BaseException" in caught.kinds
-
-
-def _type_of(expression: nodes.NodeNG, knowledge: Knowledge) -> bool:
-    """``type(exc)`` or ``exc.__class__`` of the caught exception."""
-    if isinstance(expression, nodes.Attribute) and expression.attrname == "__class__":
-        return knowledge.get(dotted(expression.expr)) is Content.EXCEPTION
-    return (
-        isinstance(expression, nodes.Call)
-        and last_word(expression.func) == "type"
-        and len(expression.args) == 1
-        and knowledge.get(dotted(expression.args[0])) is Content.EXCEPTION
-    )
-
-
-def _mentions(arguments: Iterable[nodes.NodeNG], knowledge: Knowledge) -> bool:
-    return any(
-        isinstance(node, nodes.Name) and knowledge.get(node.name) is Content.EXCEPTION for node in walk(arguments)
-    )
-
-
-def _meet(one: Knowledge, other: Knowledge) -> Knowledge:
-    if one is other or one == other:
-        return one
-    both: dict[str, Content] = {}
-    for name, content in one.items():
-        if other.get(name) is content:
-            both[name] = content
-        elif {content, other.get(name)} == {Content.TRUE, Content.EXCEPTION}:
-            both[name] = Content.TRUE
-    return both
 
 
 def _closure(graph: Graph) -> set[int]:

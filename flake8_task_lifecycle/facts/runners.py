@@ -5,6 +5,7 @@ https://docs.python.org/3/library/asyncio-runner.html#asyncio.Runner.close: rema
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import frameworks
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_generator
 from flake8_task_lifecycle.facts.frameworks import Does
-from flake8_task_lifecycle.facts.values import Definition, External
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External
 from flake8_task_lifecycle.names import enclosing_class, enclosing_function
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _RUNNERS = frozenset({"asyncio.run", "asyncio.Runner.run"})
 
 
 class Runners:
-    """The mains of one module."""
+    """The mains of one module, and what else may run as a task of its own."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -61,6 +62,23 @@ class Runners:
     def runs(self, name: str) -> bool:
         """Whether a runner of this module is given the function of this qualified name."""
         return any(isinstance(value, External) and value.name == name for value in self._run())
+
+    def may_be_run_by_decorator(self, function: nodes.FunctionDef) -> bool:
+        """Whether a decorator from outside the project takes a coroutine function that gives nothing back.
+
+        It may well start it as a task of its own: what it does cannot be read.
+        """
+        if function.decorators is None or any(one.value for one in self._facts.tree.returns.get(function, ())):
+            return False
+        called = (one.func if isinstance(one, nodes.Call) else one for one in function.decorators.nodes)
+        return any(self._is_foreign(value) for one in called for value in self._facts.evaluator.of(one))
+
+    def _is_foreign(self, value: object) -> bool:
+        if not isinstance(value, External):
+            return value == UNKNOWN
+        if value.name.partition(".")[0] in sys.stdlib_module_names:
+            return False
+        return not self._facts.elsewhere.defines(value.name)
 
     def _is_run_elsewhere(self, function: nodes.FunctionDef) -> bool:
         owner = enclosing_class(function)

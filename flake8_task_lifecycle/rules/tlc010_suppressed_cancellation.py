@@ -65,7 +65,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flake8_task_lifecycle.facts import Facts
-from flake8_task_lifecycle.facts.handlers import Absorber, Place
+from flake8_task_lifecycle.facts.absorbers import Absorber, Place
 from flake8_task_lifecycle.model import Finding
 
 CODE = "TLC010"

@@ -1,0 +1,163 @@
+"""Waits that never suspend, as what they wait for is done already: no cancellation of the waiting task arrives there.
+
+``await`` of a future that is done goes on at once: https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.awaiting import Reached
+from flake8_task_lifecycle.facts.definitions import positional
+from flake8_task_lifecycle.facts.values import Definition, known_names
+from flake8_task_lifecycle.flow import FlowTooLarge, inside
+from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_TRANSPARENT = frozenset({"asyncio.shield", "asyncio.wait_for"})
+_TAKERS = frozenset({"get", "get_nowait"})
+_FEEDERS = frozenset({"put", "put_nowait"})
+_HARMLESS = _TAKERS | {"empty", "full", "qsize", "task_done", "join"}
+_ENDING = frozenset({"done", "cancelled", "wait", "gather", "wait_for"})
+
+
+class Finished:
+    """Finds the waits of one module that wait for nothing."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def is_done(self, wait: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+        """Whether what a wait of a function waits for is known to be done whenever it is reached."""
+        if not isinstance(wait, nodes.Await):
+            return False
+        awaited = wait.value
+        while isinstance(awaited, nodes.Call) and awaited.args and self._names(awaited.func) <= _TRANSPARENT:
+            awaited = awaited.args[0]
+        if not dotted(awaited):
+            return False
+        return self._is_taken_done(awaited) or self._ends_before(awaited, wait.statement(), function)
+
+    def _names(self, function: nodes.NodeNG) -> frozenset[str]:
+        return frozenset(known_names(self._facts.evaluator.of(function), instance=False) or {""})
+
+    def _ends_before(self, task: nodes.NodeNG, statement: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+        """Whether every path to a statement shows the task to be done: by a test, or by a wait that ended."""
+        if not any(isinstance(node, nodes.Call) and last_word(node.func) in _ENDING for node in inside(function)):
+            return False
+        try:
+            graph = self._facts.graph(function)
+        except FlowTooLarge:
+            return False
+        own = frozenset({dotted(task)})
+        held = Reached(own, frozenset()) if isinstance(task, nodes.Name) else Reached(frozenset(), own)
+        places = graph.at(statement)
+        return bool(places) and not self._facts.awaiting.unfinished_at(graph, places, held, surely=True)
+
+    def _is_taken_done(self, task: nodes.NodeNG) -> bool:
+        """Whether a name only ever takes tasks from where there are none but finished ones."""
+        if not isinstance(task, nodes.Name):
+            return False
+        stores = _stores_around(task)
+        if not stores:
+            binding = self._facts.names.binding(task, task.name)
+            stores = list(binding.nodes) if binding is not None else []
+        return bool(stores) and all(self._stores_done(store) for store in stores)
+
+    def _stores_done(self, store: nodes.NodeNG) -> bool:
+        statement = store.parent
+        match statement:
+            case nodes.AsyncFor():
+                return False
+            case nodes.For():
+                return self._is_done_set(statement.iter)
+            case nodes.Assign() | nodes.AnnAssign() | nodes.NamedExpr() if statement.value is not None:
+                taken = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
+                if not isinstance(taken, nodes.Call) or not isinstance(taken.func, nodes.Attribute):
+                    return False
+                if taken.func.attrname == "pop":
+                    return self._is_done_set(taken.func.expr)
+                return taken.func.attrname in _TAKERS and self._holds_finished(taken.func.expr)
+        return False
+
+    def _is_done_set(self, collection: nodes.NodeNG) -> bool:
+        """Whether a name only ever is the first of what ``asyncio.wait`` gives: the tasks that are done."""
+        if not isinstance(collection, nodes.Name):
+            return False
+        binding = self._facts.names.binding(collection, collection.name)
+        stores = binding.nodes if binding is not None else ()
+        return bool(stores) and all(self._is_first_of_wait(store) for store in stores)
+
+    def _is_first_of_wait(self, store: nodes.NodeNG) -> bool:
+        pair = store.parent
+        if not (isinstance(pair, nodes.Tuple) and pair.elts[0] is store and isinstance(pair.parent, nodes.Assign)):
+            return False
+        waited = pair.parent.value
+        return (
+            isinstance(waited, nodes.Await)
+            and isinstance(waited.value, nodes.Call)
+            and self._names(waited.value.func) == {"asyncio.wait"}
+        )
+
+    def _holds_finished(self, queue: nodes.NodeNG) -> bool:
+        """Whether all that is put into a queue, as far as its module shows, are tasks whose done callback does it."""
+        feeding = [self._feeds_finished(load) for load in self._loads(queue)]
+        return True in feeding and False not in feeding
+
+    def _loads(self, queue: nodes.NodeNG) -> Iterator[nodes.NodeNG]:
+        if isinstance(queue, nodes.Attribute):
+            yield from self._facts.tree.attribute_loads.get(queue.attrname, ())
+        elif isinstance(queue, nodes.Name):
+            binding = self._facts.names.binding(queue, queue.name)
+            if binding is not None and isinstance(binding.scope, nodes.FunctionDef):
+                frame = self._facts.frame(binding.scope)
+                yield from frame.loads.get(queue.name, ())
+                yield from (load for load, _ in frame.captured.get(queue.name, ()))
+
+    def _feeds_finished(self, load: nodes.NodeNG) -> bool | None:
+        """Whether a read of a queue puts a finished task into it; None when it puts nothing."""
+        method = load.parent
+        if not isinstance(method, nodes.Attribute):
+            return False
+        if method.attrname in _HARMLESS:
+            return None
+        call = method.parent
+        if method.attrname not in _FEEDERS or not isinstance(call, nodes.Call):
+            return False
+        if call.func is not method:
+            return last_word(call.func) == "add_done_callback"
+        home = call.scope()
+        return home in self._done_callbacks and len(call.args) == 1 and dotted(call.args[0]) == _first_parameter(home)
+
+    @cached_property
+    def _done_callbacks(self) -> frozenset[nodes.NodeNG]:
+        return frozenset(
+            value.node
+            for call, callback in self._facts.callbacks.registered()
+            if last_word(call.func) == "add_done_callback"
+            for value in self._facts.evaluator.of(callback)
+            if isinstance(value, Definition)
+        )
+
+
+def _stores_around(name: nodes.Name) -> list[nodes.NodeNG]:
+    """The target of the innermost loop around a name that gives it its value, if nothing else in that loop does."""
+    loop = name.parent
+    while loop is not None and not isinstance(loop, nodes.FunctionDef):
+        if isinstance(loop, nodes.For) and isinstance(loop.target, nodes.AssignName) and loop.target.name == name.name:
+            again = (one for one in inside(loop) if isinstance(one, nodes.AssignName) and one.name == name.name)
+            return [] if any(again) else [loop.target]
+        loop = loop.parent
+    return []
+
+
+def _first_parameter(callback: nodes.NodeNG) -> str:
+    names = [one.name for one in positional(callback)]
+    own = enclosing_class(callback) is not None and names[:1] in (["self"], ["cls"])
+    return next(iter(names[own:]), "")

@@ -1,0 +1,283 @@
+"""What is known of some names, and what that says of tests, stores and values.
+
+The knowledge starts at a handler, which has the exception, or at the first step of a function, and is followed from
+step to step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.exceptions import EVERYTHING, Exceptions
+from flake8_task_lifecycle.facts.values import known_names
+from flake8_task_lifecycle.flow import Label, constant_truth, inside, walk
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+
+class Content(Enum):
+    """What a name is known to hold: the caught exception, something true, something false, None."""
+
+    EXCEPTION = "exception"
+    TRUE = "true"
+    FALSE = "false"
+    NONE = "none"
+
+
+Knowledge = Mapping[str, Content]
+
+
+class Outcomes:
+    """Reads the tests and stores of one module under what is known."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._exceptions: Exceptions = facts.exceptions
+        self._raised_names = cache(_find_raised_names)
+
+    def of_test(self, statement: nodes.NodeNG | None, knowledge: Knowledge) -> bool | None:
+        """The outcome of the test of a statement or match case; None when it has none, or can go either way."""
+        match statement:
+            case nodes.If() | nodes.While():
+                return self.truth(statement.test, knowledge)
+            case nodes.MatchCase():
+                return self._matches(statement, knowledge)
+        return None
+
+    def _matches(self, case: nodes.MatchCase, knowledge: Knowledge) -> bool | None:
+        pattern = case.pattern
+        if knowledge.get(dotted(case.parent.subject)) is not Content.EXCEPTION:
+            return None
+        options = pattern.patterns if isinstance(pattern, nodes.MatchOr) else [pattern]
+        if not all(isinstance(one, nodes.MatchClass) for one in options):
+            return None
+        answers = {self._is_cancellation(one.cls) for one in options}
+        if True in answers:
+            return True if case.guard is None else self.truth(case.guard, knowledge)
+        return None if None in answers else False
+
+    def truth(self, test: nodes.NodeNG, knowledge: Knowledge) -> bool | None:
+        """The outcome of a test under what is known; None when it can be either."""
+        match test:
+            case nodes.UnaryOp() if test.op == "not":
+                inner = self.truth(test.operand, knowledge)
+                return None if inner is None else not inner
+            case nodes.BoolOp():
+                answers = [self.truth(operand, knowledge) for operand in test.values]
+                decisive = bool(test.op == "or")
+                if decisive in answers:
+                    return decisive
+                return None if None in answers else not decisive
+            case nodes.Compare() if len(test.ops) == 1:
+                return self._compared(test, knowledge)
+            case nodes.Call():
+                return self._called(test, knowledge)
+            case nodes.Await(value=nodes.Call()):
+                return self._called_exit(test.value)
+        content = knowledge.get(dotted(test))
+        if content is not None:
+            return content in {Content.EXCEPTION, Content.TRUE}
+        return constant_truth(test)
+
+    def _compared(self, test: nodes.Compare, knowledge: Knowledge) -> bool | None:
+        operator, right = test.ops[0]
+        content = knowledge.get(dotted(test.left))
+        equal: bool | None = None
+        if isinstance(right, nodes.Const) and content is not None:
+            if right.value is None:
+                equal = content is Content.NONE
+            elif isinstance(right.value, bool) and content in {Content.TRUE, Content.FALSE}:
+                equal = (content is Content.TRUE) is right.value
+        elif _type_of(test.left, knowledge) and operator in {"is", "==", "is not", "!=", "in", "not in"}:
+            equal = self._is_cancellation(right)
+        if equal is None or operator not in {"is", "==", "is not", "!=", "in", "not in"}:
+            return None
+        return equal if operator in {"is", "==", "in"} else not equal
+
+    def _called(self, test: nodes.Call, knowledge: Knowledge) -> bool | None:
+        name = last_word(test.func)
+        if name == "__exit__":
+            return self._called_exit(test)
+        if name == "is_set" and isinstance(test.func, nodes.Attribute):
+            return True if f"{dotted(test.func.expr)}.is_set()" in knowledge else None
+        if len(test.args) != 2 or name not in {"isinstance", "issubclass"}:
+            return None
+        subject = test.args[0]
+        content = knowledge.get(dotted(subject))
+        if content is Content.NONE and name == "isinstance":
+            return False
+        holds = content is Content.EXCEPTION
+        if holds if name == "isinstance" else _type_of(subject, knowledge):
+            return self._is_cancellation(test.args[1])
+        return None
+
+    def _called_exit(self, call: nodes.Call) -> bool | None:
+        """The outcome of an exit method that is called by hand: false, as if of a ``with``, unless it hides errors."""
+        if last_word(call.func) not in {"__exit__", "__aexit__"} or not isinstance(call.func, nodes.Attribute):
+            return None
+        asynchronous = call.func.attrname == "__aexit__"
+        return None if self._facts.handlers.managers.hides(call.func.expr, asynchronous=asynchronous) else False
+
+    def _is_cancellation(self, expression: nodes.NodeNG) -> bool | None:
+        caught = self._exceptions.caught(expression)
+        if caught.cancellation:
+            return True
+        return False if caught.resolved else None
+
+    def after(self, statement: nodes.NodeNG | None, parts: Iterable[nodes.NodeNG], knowledge: Knowledge) -> Knowledge:
+        """What is known after a step: what it stores is forgotten, or known anew."""
+        stored = {
+            dotted(node)
+            for node in walk(parts)
+            if isinstance(node, nodes.AssignName | nodes.AssignAttr | nodes.DelName | nodes.DelAttr)
+        }
+        changed = {name: content for name, content in knowledge.items() if name not in stored} if stored else knowledge
+        if isinstance(statement, nodes.ExceptHandler):
+            name = statement.name.name if statement.name is not None else ""
+            return {**changed, name: knowledge.get(name, Content.TRUE)} if name else knowledge
+        fresh = dict(self._stored(statement, knowledge))
+        return {**changed, **fresh} if fresh else changed
+
+    def _stored(self, statement: nodes.NodeNG | None, knowledge: Knowledge) -> Iterator[tuple[str, Content]]:
+        match statement:
+            case nodes.Assign() | nodes.AnnAssign():
+                targets = statement.targets if isinstance(statement, nodes.Assign) else [statement.target]
+                content = self.content(statement.value, knowledge)
+                if content is None and any(self._is_made_to_raise(target, statement, knowledge) for target in targets):
+                    content = Content.TRUE
+                if content is not None:
+                    yield from ((dotted(target), content) for target in targets if dotted(target))
+            case nodes.AugAssign() if statement.op == "|=" and dotted(statement.target):
+                if Content.TRUE in {knowledge.get(dotted(statement.target)), self.content(statement.value, knowledge)}:
+                    yield dotted(statement.target), Content.TRUE
+            case nodes.Expr():
+                call = statement.value
+                if isinstance(call, nodes.Call) and isinstance(call.func, nodes.Attribute):
+                    word = dotted(call.func.expr)
+                    if call.func.attrname in {"append", "add"} and word and _mentions(call.args, knowledge):
+                        yield word, Content.TRUE
+                    elif call.func.attrname == "set" and not call.args and word:
+                        yield f"{word}.is_set()", Content.TRUE
+
+    def told(self, statement: nodes.NodeNG | None, label: Label, knowledge: Knowledge) -> Knowledge:
+        """What is known on one way out of a test, which tells of the names that it asks about."""
+        if not isinstance(statement, nodes.If | nodes.While) or label not in {Label.TRUE, Label.FALSE}:
+            return knowledge
+        shown = {
+            name: content
+            for name, content in self._shown(statement.test, label is Label.TRUE)
+            if name and (name not in knowledge or content is Content.EXCEPTION)
+        }
+        return {**knowledge, **shown} if shown else knowledge
+
+    def _shown(self, test: nodes.NodeNG, outcome: bool) -> Iterator[tuple[str, Content]]:
+        """The names that an outcome of a test shows to be there, to be None or to be a cancellation."""
+        match test:
+            case nodes.UnaryOp() if test.op == "not":
+                yield from self._shown(test.operand, not outcome)
+            case nodes.BoolOp() if test.op == ("and" if outcome else "or"):
+                for part in test.values:
+                    yield from self._shown(part, outcome)
+            case nodes.Compare() if len(test.ops) == 1:
+                operator, right = test.ops[0]
+                if isinstance(right, nodes.Const) and right.value is None:
+                    if operator == ("is not" if outcome else "is"):
+                        yield dotted(test.left), Content.TRUE
+                    elif operator in {"is", "is not"} and isinstance(test.left, nodes.Name):
+                        yield test.left.name, Content.NONE
+            case nodes.Name() if outcome:
+                yield test.name, Content.TRUE
+            case nodes.Call() if outcome and last_word(test.func) == "isinstance" and len(test.args) == 2:
+                kinds = self._exceptions.caught(test.args[1]).kinds
+                only = kinds and EVERYTHING not in kinds and not isinstance(test.args[1], nodes.Tuple)
+                if kinds:
+                    yield dotted(test.args[0]), Content.EXCEPTION if only else Content.TRUE
+
+    def content(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> Content | None:
+        """What an expression gives under what is known; None when that is not known."""
+        if isinstance(value, nodes.Const):
+            if value.value is None:
+                return Content.NONE
+            return Content.TRUE if value.value else Content.FALSE
+        if isinstance(value, nodes.Name | nodes.Attribute):
+            return knowledge.get(dotted(value))
+        if isinstance(value, nodes.Call) and self._exceptions.caught(value.func).cancellation:
+            return Content.EXCEPTION
+        if self._is_exception_in_flight(value):
+            return Content.NONE
+        if isinstance(value, nodes.BoolOp) and value.op == "or":
+            first = next((one for one in value.values if self.truth(one, knowledge) is not False), None)
+            return self.content(first, knowledge)
+        if isinstance(value, nodes.BoolOp | nodes.UnaryOp | nodes.Compare | nodes.Call | nodes.Await):
+            outcome = self.truth(value, knowledge)
+            return None if outcome is None else Content.TRUE if outcome else Content.FALSE
+        return None
+
+    def _is_made_to_raise(self, target: nodes.NodeNG, statement: nodes.NodeNG, knowledge: Knowledge) -> bool:
+        """Whether a name takes what a call makes of the exception, and the function raises by that name."""
+        value = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
+        function = enclosing_function(statement)
+        return (
+            isinstance(value, nodes.Call)
+            and function is not None
+            and _mentions([value], knowledge)
+            and dotted(target) in self._raised_names(function)
+        )
+
+    def _is_exception_in_flight(self, value: nodes.NodeNG | None) -> bool:
+        """``sys.exc_info()[1]`` or ``sys.exception()`` outside any handler: None unless an exception is in flight."""
+        call = value.value if isinstance(value, nodes.Subscript) else value
+        if not isinstance(call, nodes.Call) or last_word(call.func) not in {"exc_info", "exception"}:
+            return False
+        wanted = "sys.exc_info" if isinstance(value, nodes.Subscript) else "sys.exception"
+        return known_names(self._facts.evaluator.of(call.func), instance=False) == {wanted} and not _is_handling(call)
+
+
+def _find_raised_names(function: nodes.FunctionDef) -> frozenset[str]:
+    raised = (node.exc for node in inside(function) if isinstance(node, nodes.Raise) and node.exc is not None)
+    return frozenset(filter(None, map(dotted, raised)))
+
+
+def _is_handling(node: nodes.NodeNG) -> bool:
+    parent = node.parent
+    while parent is not None and not isinstance(parent, nodes.FunctionDef | nodes.ExceptHandler):
+        parent = parent.parent
+    return isinstance(parent, nodes.ExceptHandler)
+
+
+def _type_of(expression: nodes.NodeNG, knowledge: Knowledge) -> bool:
+    """``type(exc)`` or ``exc.__class__`` of the caught exception."""
+    if isinstance(expression, nodes.Attribute) and expression.attrname == "__class__":
+        return knowledge.get(dotted(expression.expr)) is Content.EXCEPTION
+    return (
+        isinstance(expression, nodes.Call)
+        and last_word(expression.func) == "type"
+        and len(expression.args) == 1
+        and knowledge.get(dotted(expression.args[0])) is Content.EXCEPTION
+    )
+
+
+def _mentions(arguments: Iterable[nodes.NodeNG], knowledge: Knowledge) -> bool:
+    return any(
+        isinstance(node, nodes.Name) and knowledge.get(node.name) is Content.EXCEPTION for node in walk(arguments)
+    )
+
+
+def meet(one: Knowledge, other: Knowledge) -> Knowledge:
+    """What is known where two paths meet."""
+    if one is other or one == other:
+        return one
+    both: dict[str, Content] = {}
+    for name, content in one.items():
+        if other.get(name) is content:
+            both[name] = content
+        elif {content, other.get(name)} == {Content.TRUE, Content.EXCEPTION}:
+            both[name] = Content.TRUE
+    return both
