@@ -15,37 +15,36 @@ _MAX_DEPTH = 4
 
 
 def is_borrowed(facts: Facts, place: Place) -> bool:
-    """Whether the collection that an attribute names may be known to others by another name."""
+    """Whether the collection that an attribute names may be known to others by another name.
+
+    A field that is declared only, and that no class of the family gives a value, is filled by whoever makes the record.
+    """
     if place.is_global:
         return False
     own = {facts.qualified(owner): owner for owner in facts.tree.classes}
-    answers = []
+    found: list[bool] = []
+    is_declared = False
     for home in facts.slots.lineage(place.home):
-        if home in own:
-            answers.append(_is_given(facts, own[home], place.attribute))
-        else:
-            answers.append(
-                facts.world.ask(
-                    home,
-                    lambda there, node: (
-                        _is_given(there, node, place.attribute) if isinstance(node, nodes.ClassDef) else None
-                    ),
-                )
-            )
-    told = [answer for answer in answers if answer is not None]
-    return any(told)
+        values = (
+            _given_in(facts, own[home], place.attribute)
+            if home in own
+            else facts.world.ask(home, lambda there, node: _given_in(there, node, place.attribute))
+        )
+        found += [value for value in values or () if value is not None]
+        is_declared = is_declared or bool(values)
+    return any(found) if found else is_declared
 
 
-def _is_given(facts: Facts, owner: nodes.ClassDef, attribute: str) -> bool | None:
-    """Whether a class takes the value of an attribute from elsewhere; None when it does not say where it comes from.
+def _given_in(facts: Facts, owner: nodes.NodeNG, attribute: str) -> tuple[bool | None, ...]:
+    """For each store and declaration of an attribute in a class: whether its value comes from elsewhere.
 
-    A field that is declared without a value, and never stored, is filled by whoever makes the record.
+    None for a declaration without a value.
     """
-    values = [getattr(store.parent, "value", None) for store in facts.evaluator.classes.stores(owner, attribute)]
-    declared = [getattr(node.parent, "value", None) for node in owner.locals.get(attribute, ())]
-    if not values and declared:
-        return declared == [None]
-    return any(_comes_from_elsewhere(facts, value, _MAX_DEPTH) for value in values) if values else None
+    if not isinstance(owner, nodes.ClassDef):
+        return ()
+    stores = [*facts.evaluator.classes.stores(owner, attribute), *owner.locals.get(attribute, ())]
+    values = [getattr(store.parent, "value", None) for store in stores]
+    return tuple(None if value is None else _comes_from_elsewhere(facts, value, _MAX_DEPTH) for value in values)
 
 
 def _comes_from_elsewhere(facts: Facts, value: nodes.NodeNG | None, depth: int) -> bool:

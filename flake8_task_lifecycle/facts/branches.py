@@ -141,7 +141,8 @@ def asked_again(function: nodes.FunctionDef) -> frozenset[str]:
         if isinstance(node, nodes.If | nodes.While) and _reads_only(node.test, constant)
         for text in [decided(node.test, True)[0]]
     ]
-    return frozenset(text for text in asked if asked.count(text) > 1)
+    again = frozenset(text for text in asked if asked.count(text) > 1)
+    return frozenset() if again and any(True for _ in function.nodes_of_class(nodes.Nonlocal)) else again
 
 
 def _reads_only(test: nodes.NodeNG, names: set[str]) -> bool:

@@ -89,6 +89,8 @@ TRANSPARENT = frozenset(
     | {"asyncio.gather", "asyncio.shield", "asyncio.wait", "asyncio.wait_for", "asyncio.ensure_future"}
     | {"asyncio.wrap_future"}
 )
+# The last words of calls that make a new collection of what another holds.
+COPIES = frozenset({"list", "tuple", "set", "frozenset", "dict", "sorted", "copy", "deepcopy"})
 WEAK_CONTAINERS = frozenset({"weakref.WeakSet", "weakref.WeakValueDictionary"})
 WEAK_REFERENCES = frozenset({"weakref.ref", "weakref.proxy", "weakref.finalize", "weakref.WeakMethod"})
 CONTAINER_CLASSES = frozenset(

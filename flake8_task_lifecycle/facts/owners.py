@@ -8,6 +8,7 @@ from functools import cache
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.branches import (
     Outcomes,
     State,
@@ -22,7 +23,7 @@ from flake8_task_lifecycle.facts.reaching import loads_since_store
 from flake8_task_lifecycle.facts.uses import Fate, Use, Uses, strongest
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
 from flake8_task_lifecycle.model import Answer, Evidence, Known
-from flake8_task_lifecycle.names import enclosing_function
+from flake8_task_lifecycle.names import enclosing_function, last_word
 
 _MAX_VISITS = 20_000
 _KEEPING = frozenset({Fate.KEPT, Fate.HANDED, Fate.CALLER})
@@ -139,7 +140,7 @@ class Owners:
             use
             for name in sorted(names - bound)
             for load in loads_since_store(graph, statement, name)
-            if not isinstance(load.parent, nodes.Attribute)
+            if _gives_itself(load)
             for use in [self._uses.of(load)]
             if use.fate in _KEEPING or (use.fate.holds and _goes_on(load))
         ]
@@ -230,6 +231,17 @@ def _held(use: Use, name: str, uses: tuple[Use, ...]) -> Ownership:
         case Fate.AWAITED | Fate.RELEASED | Fate.FORGOTTEN | Fate.BOUND if name:
             return Ownership(Answer(Known.NO), f"local:{name}", name, uses)
     return Ownership(Answer(Known.NO), use.holder, name, uses)
+
+
+def _gives_itself(load: nodes.NodeNG) -> bool:
+    """Whether a collection itself is given, stored or returned, and no copy of it, and none of what is in it."""
+    node = load
+    while isinstance(node.parent, nodes.Tuple | nodes.List | nodes.Dict | nodes.Keyword | nodes.IfExp | nodes.BoolOp):
+        node = node.parent
+    taker = node.parent
+    if isinstance(taker, nodes.Call):
+        return node is not taker.func and last_word(taker.func) not in library.COPIES
+    return isinstance(taker, nodes.Assign | nodes.AnnAssign | nodes.Return | nodes.Yield | nodes.NamedExpr)
 
 
 def _goes_on(load: nodes.NodeNG) -> bool:
