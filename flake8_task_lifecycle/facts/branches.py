@@ -18,6 +18,7 @@ class State(Enum):
 
 
 Outcomes = Mapping[bool, State]
+_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _BOTH: Outcomes = {True: State.LIVE, False: State.LIVE}
 
 
@@ -38,7 +39,7 @@ def outcomes(test: nodes.NodeNG, names: frozenset[str], settled: Mapping[str, bo
         case nodes.Call():
             return _of_call(test, names)
         case nodes.Compare():
-            compared = _compared_with_none(test, names)
+            compared = _compared_with_none(test, names) or _compared_size(test, names)
             if compared is not None:
                 return compared
     constant = constant_truth(test)
@@ -77,7 +78,32 @@ def _of_call(test: nodes.Call, names: frozenset[str]) -> Outcomes:
             return {True: State.DONE, False: State.LIVE}
     elif isinstance(function, nodes.Name) and function.name == "isinstance" and test.args:
         return {True: State.LIVE} if _is_one_of(test.args[0], names) else _BOTH
-    return _BOTH
+    return {True: State.LIVE} if _sized(test, names) else _BOTH
+
+
+def _sized(expression: nodes.NodeNG, names: frozenset[str]) -> bool:
+    """``len(tasks)`` or ``bool(tasks)`` of what holds the task: a collection that is not empty."""
+    return (
+        isinstance(expression, nodes.Call)
+        and isinstance(expression.func, nodes.Name)
+        and expression.func.name in {"len", "bool"}
+        and len(expression.args) == 1
+        and _is_one_of(expression.args[0], names)
+    )
+
+
+def _compared_size(test: nodes.Compare, names: frozenset[str]) -> Outcomes | None:
+    """The outcomes of a test of the size of what holds the task, against a number that tells empty from not empty."""
+    if len(test.ops) != 1:
+        return None
+    left, (operator, right) = test.left, test.ops[0]
+    if _sized(right, names):
+        left, operator, right = right, _MIRRORED.get(operator, operator), left
+    if not _sized(left, names) or not isinstance(right, nodes.Const):
+        return None
+    if (operator, right.value) in {(">", 0), ("!=", 0), (">=", 1)}:
+        return {True: State.LIVE}
+    return {False: State.LIVE} if (operator, right.value) in {("==", 0), ("<=", 0), ("<", 1)} else None
 
 
 def _compared_with_none(test: nodes.Compare, names: frozenset[str]) -> Outcomes | None:

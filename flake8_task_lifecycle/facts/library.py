@@ -47,10 +47,19 @@ RETURNS: dict[str, str] = {
 SCOPED = frozenset({"asyncio.TaskGroup.create_task"})
 
 # Coroutine functions of the library: what they return, when called, is a coroutine and not yet a future.
+# The coroutine methods of the event loop: https://docs.python.org/3/library/asyncio-eventloop.html
+_LOOP_COROUTINES = (
+    *("create_connection", "create_datagram_endpoint", "create_server", "create_unix_connection", "create_unix_server"),
+    *("connect_accepted_socket", "connect_read_pipe", "connect_write_pipe", "subprocess_exec", "subprocess_shell"),
+    *("sendfile", "start_tls", "getaddrinfo", "getnameinfo", "shutdown_asyncgens", "shutdown_default_executor"),
+    *("sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendto"),
+    *("sock_connect", "sock_accept", "sock_sendfile"),
+)
 COROUTINE_FUNCTIONS = frozenset(
     {"asyncio.sleep", "asyncio.wait", "asyncio.wait_for", "asyncio.to_thread", "asyncio.open_connection"}
     | {f"{queue}.{method}" for queue in ASYNCIO_QUEUES for method in ("get", "put", "join")}
     | {f"asyncio.{lock}.acquire" for lock in ("Lock", "Semaphore", "BoundedSemaphore", "Condition")}
+    | {f"{LOOP}.{method}" for method in _LOOP_COROUTINES}
     | {"asyncio.Event.wait", "asyncio.Condition.wait", "asyncio.Condition.wait_for", "asyncio.Barrier.wait"}
 )
 FUTURE_CLASSES = frozenset({"asyncio.Task", "asyncio.Future", "concurrent.futures.Future"})

@@ -59,7 +59,7 @@ def _is_waited_for(facts: Facts, value: nodes.NodeNG) -> bool:
     function = enclosing_function(value)
     use = facts.uses.of(value)
     reads = [Read(facts, value, use), *(followed(facts, function, use.names) if function is not None else ())]
-    cancels = [_line(one.load) for one in reads if one.method == "cancel"]
+    cancels = [_line(one.load) for one in reads if _cancels(one)]
     return any(
         (one.use.fate is Fate.AWAITED and not any(line < _line(one.load) for line in cancels))
         or (one.method == "add_done_callback" and not _is_discard(one))
@@ -115,6 +115,15 @@ def _of_value(facts: Facts, value: nodes.NodeNG, depth: int, *, returned: bool =
             if not answer.is_no:
                 return answer
     return NOT_OBSERVED
+
+
+def _cancels(read: Read) -> bool:
+    """``task.cancel()`` where it runs as it stands; one that is passed on, or put into a lambda, may never run."""
+    function = read.attribute
+    if function is None or function.attrname != "cancel":
+        return False
+    call = function.parent
+    return isinstance(call, nodes.Call) and call.func is function and type(call.scope()) is not nodes.Lambda
 
 
 def _is_discard(read: Read) -> bool:
@@ -177,7 +186,7 @@ def _of_loads(loads: list[Load], depth: int, drops: bool) -> Answer:
 
 def _judge(reads: list[Read], *, drops: bool = False) -> Answer:
     """Whether one of the reads in a function observes the outcome; ``drops``: the dead are not there to be read."""
-    cancels = [_line(one.load) for one in reads if one.method == "cancel" or _cancelled_by_call(one)]
+    cancels = [_line(one.load) for one in reads if _cancels(one) or _cancelled_by_call(one)]
     for one in reads:
         answer = _judge_read(one, cancels, drops)
         if not answer.is_no:

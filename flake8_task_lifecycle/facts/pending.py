@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.awaiting import is_partial_wait
+from flake8_task_lifecycle.facts.branches import outcomes
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.sweeps import sweeps
 from flake8_task_lifecycle.facts.uses import Fate
@@ -64,6 +65,8 @@ class Pending:
             if not isinstance(call.parent, nodes.Await) or not call.args or not is_partial_wait(call):
                 continue
             if any(keyword.arg is None for keyword in call.keywords) or not self._drops_pending(call.parent, function):
+                continue
+            if _waits_until_none_is_left(call):
                 continue
             left = self._left(call, function)
             if left and not self._facts.runners.is_main(function):
@@ -200,6 +203,17 @@ def _left_early(call: nodes.Call, loop: nodes.For) -> str:
     if any(_leaves(node, loop) for node in walk(loop.body)):
         return "is left early while some still run, and they are dropped"
     return ""
+
+
+def _waits_until_none_is_left(call: nodes.Call) -> bool:
+    """Whether a wait stands in a loop that goes on while its tasks are there, and is not left otherwise."""
+    waited = frozenset(node.name for node in walk([call.args[0]]) if isinstance(node, nodes.Name))
+    loop = call.parent
+    while loop is not None and not isinstance(loop, nodes.FunctionDef):
+        if isinstance(loop, nodes.While) and False not in outcomes(loop.test, waited, {}):
+            return not any(_leaves(node, loop) for node in walk(loop.body))
+        loop = loop.parent
+    return False
 
 
 def _leaves(node: nodes.NodeNG, loop: nodes.For) -> bool:

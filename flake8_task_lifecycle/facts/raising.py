@@ -119,9 +119,20 @@ def _dangers(
     """The steps among some statements that can raise, in source order, with what they can raise."""
     found = [*([header] if header is not None else []), *walk(parts)]
     for node in sorted((one for one in found if isinstance(one, _STEPS)), key=_position):
-        danger = _danger(facts, node, levels)
+        danger = NEVER if _runs_once_cancelled(facts, node) else _danger(facts, node, levels)
         if danger:
             yield node, danger
+
+
+def _runs_once_cancelled(facts: Facts, step: nodes.NodeNG) -> bool:
+    """Whether a step stands in a handler of cancellation alone: by then the task is being ended."""
+    node = step.parent
+    while node is not None and not isinstance(node, nodes.FunctionDef):
+        handled = node.type if isinstance(node, nodes.ExceptHandler) else None
+        if handled is not None and is_cancellation(exceptions(facts, handled)):
+            return True
+        node = node.parent
+    return False
 
 
 _STEPS = (nodes.Await, nodes.AsyncFor, nodes.AsyncWith, nodes.Comprehension, nodes.Raise, nodes.Call)
