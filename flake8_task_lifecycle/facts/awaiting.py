@@ -154,11 +154,30 @@ class Awaiting:
             )
             for target, label in step.edges:
                 ended = bool(ends & {"any", "normal"}) if label is not Label.RAISE else "any" in ends and not surely
-                now = (finished and not stored) or ended or _done_on(step, held, label)
+                now = (finished and not stored) or ended or self._done_on(step, held, label)
                 if (target, now) not in seen:
                     seen.add((target, now))
                     waiting.append((target, now))
         return reached
+
+    def _done_on(self, step: Step, held: Reached, label: Label) -> bool:
+        """Whether a test says on this edge that the task is done."""
+        if not isinstance(step.statement, nodes.If | nodes.While | nodes.Assert) or label is Label.RAISE:
+            return False
+        return self._tells_done(step.statement.test, held, label in {Label.TRUE, Label.NEXT})
+
+    def _tells_done(self, test: nodes.NodeNG, held: Reached, outcome: bool) -> bool:
+        match test:
+            case nodes.UnaryOp() if test.op == "not":
+                return self._tells_done(test.operand, held, not outcome)
+            case nodes.BoolOp() if test.op == ("and" if outcome else "or"):
+                return any(self._tells_done(part, held, outcome) for part in test.values)
+            case nodes.Call(func=nodes.Attribute(attrname="done" | "cancelled", expr=receiver)):
+                return outcome and held.has(receiver)
+            case nodes.Compare() if len(test.ops) == 1 and held.has(test.left):
+                operator, collection = test.ops[0]
+                return operator == ("in" if outcome else "not in") and self._facts.finished.is_done_set(collection)
+        return False
 
     def _ends(self, load: nodes.NodeNG) -> str | None:
         """Whether a wait for a task ends with the task: "any" way out of it, the "normal" one, or neither."""
@@ -315,31 +334,6 @@ def stored_in(step: Step, held: Reached) -> Reached:
     if isinstance(step.statement, nodes.AugAssign):
         return Reached(frozenset(), frozenset())
     return Reached(held.names & names, held.attributes & attributes)
-
-
-def _done_on(step: Step, held: Reached, label: Label) -> bool:
-    """Whether a test says on this edge that the task is done."""
-    if not isinstance(step.statement, nodes.If | nodes.While | nodes.Assert):
-        return False
-    test, outcome = step.statement.test, label in {Label.TRUE, Label.NEXT}
-    if label is Label.RAISE:
-        return False
-    while isinstance(test, nodes.UnaryOp) and test.op == "not":
-        test, outcome = test.operand, not outcome
-    parts = test.values if isinstance(test, nodes.BoolOp) and test.op == ("and" if outcome else "or") else [test]
-    return any(_is_done_test(part, held, outcome) for part in parts)
-
-
-def _is_done_test(test: nodes.NodeNG, held: Reached, outcome: bool) -> bool:
-    while isinstance(test, nodes.UnaryOp) and test.op == "not":
-        test, outcome = test.operand, not outcome
-    return (
-        outcome
-        and isinstance(test, nodes.Call)
-        and isinstance(test.func, nodes.Attribute)
-        and test.func.attrname in {"done", "cancelled"}
-        and held.has(test.func.expr)
-    )
 
 
 def is_partial_wait(call: nodes.Call) -> bool:

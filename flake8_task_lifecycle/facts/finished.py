@@ -75,18 +75,18 @@ class Finished:
         match statement:
             case nodes.AsyncFor():
                 return False
-            case nodes.For():
-                return self._is_done_set(statement.iter)
+            case nodes.For() | nodes.Comprehension(is_async=False):
+                return self.is_done_set(statement.iter)
             case nodes.Assign() | nodes.AnnAssign() | nodes.NamedExpr() if statement.value is not None:
                 taken = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
                 if not isinstance(taken, nodes.Call) or not isinstance(taken.func, nodes.Attribute):
                     return False
                 if taken.func.attrname == "pop":
-                    return self._is_done_set(taken.func.expr)
+                    return self.is_done_set(taken.func.expr)
                 return taken.func.attrname in _TAKERS and self._holds_finished(taken.func.expr)
         return False
 
-    def _is_done_set(self, collection: nodes.NodeNG) -> bool:
+    def is_done_set(self, collection: nodes.NodeNG) -> bool:
         """Whether a name only ever is the first of what ``asyncio.wait`` gives: the tasks that are done."""
         if not isinstance(collection, nodes.Name):
             return False
