@@ -47,6 +47,8 @@ class Reached:
             return node.name in self.names
         if isinstance(node, nodes.Attribute | nodes.AssignAttr | nodes.DelAttr):
             return dotted(node) in self.attributes
+        if isinstance(node, nodes.Call):
+            return accessor_text(node) in self.attributes
         return isinstance(node, nodes.Subscript) and item_text(node) in self.attributes
 
     def without(self, other: Reached) -> Reached:
@@ -161,7 +163,7 @@ class Awaiting:
         return reached
 
     def _done_on(self, step: Step, held: Reached, label: Label) -> bool:
-        """Whether a test says on this edge that the task is done."""
+        """Whether a test says on this edge that the task is done, or that there is none."""
         if not isinstance(step.statement, nodes.If | nodes.While | nodes.Assert) or label is Label.RAISE:
             return False
         return self._tells_done(step.statement.test, held, label in {Label.TRUE, Label.NEXT})
@@ -170,12 +172,15 @@ class Awaiting:
         match test:
             case nodes.UnaryOp() if test.op == "not":
                 return self._tells_done(test.operand, held, not outcome)
-            case nodes.BoolOp() if test.op == ("and" if outcome else "or"):
-                return any(self._tells_done(part, held, outcome) for part in test.values)
+            case nodes.BoolOp():
+                told = [self._tells_done(part, held, outcome) for part in test.values]
+                return any(told) if test.op == ("and" if outcome else "or") else all(told)
             case nodes.Call(func=nodes.Attribute(attrname="done" | "cancelled", expr=receiver)):
                 return outcome and held.has(receiver)
             case nodes.Compare() if len(test.ops) == 1 and held.has(test.left):
                 operator, collection = test.ops[0]
+                if isinstance(collection, nodes.Const) and collection.value is None:
+                    return bool(operator == ("is" if outcome else "is not"))
                 return operator == ("in" if outcome else "not in") and self._facts.finished.is_done_set(collection)
         return False
 
@@ -334,6 +339,11 @@ def stored_in(step: Step, held: Reached) -> Reached:
     if isinstance(step.statement, nodes.AugAssign):
         return Reached(frozenset(), frozenset())
     return Reached(held.names & names, held.attributes & attributes)
+
+
+def accessor_text(call: nodes.Call) -> str:
+    """``self.current()`` for a call without arguments, which gives the same task each time; "" for any other."""
+    return f"{dotted(call.func)}()" if dotted(call.func) and not (call.args or call.keywords) else ""
 
 
 def is_partial_wait(call: nodes.Call) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.awaiting import Reached
+from flake8_task_lifecycle.facts.awaiting import Reached, accessor_text
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.values import Definition, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, inside
@@ -40,7 +40,7 @@ class Finished:
         awaited = wait.value
         while isinstance(awaited, nodes.Call) and awaited.args and self._names(awaited.func) <= _TRANSPARENT:
             awaited = awaited.args[0]
-        if not dotted(awaited):
+        if not _text(awaited):
             return False
         return self._is_taken_done(awaited) or self._ends_before(awaited, wait.statement(), function)
 
@@ -55,7 +55,7 @@ class Finished:
             graph = self._facts.graph(function)
         except FlowTooLarge:
             return False
-        own = frozenset({dotted(task)})
+        own = frozenset({_text(task)})
         held = Reached(own, frozenset()) if isinstance(task, nodes.Name) else Reached(frozenset(), own)
         places = graph.at(statement)
         return bool(places) and not self._facts.awaiting.unfinished_at(graph, places, held, surely=True)
@@ -144,6 +144,10 @@ class Finished:
             for value in self._facts.evaluator.of(callback)
             if isinstance(value, Definition)
         )
+
+
+def _text(task: nodes.NodeNG) -> str:
+    return accessor_text(task) if isinstance(task, nodes.Call) else dotted(task)
 
 
 def _stores_around(name: nodes.Name) -> list[nodes.NodeNG]:
