@@ -1,6 +1,7 @@
 """Waits that never suspend, as what they wait for is done already: no cancellation of the waiting task arrives there.
 
-``await`` of a future that is done goes on at once: https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.
+``await`` of a future that is done goes on at once:
+https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.
 """
 
 from __future__ import annotations
