@@ -47,6 +47,8 @@ class Reached:
             return node.name in self.names
         if isinstance(node, nodes.Attribute | nodes.AssignAttr | nodes.DelAttr):
             return dotted(node) in self.attributes
+        if isinstance(node, nodes.Call):
+            return accessor_text(node) in self.attributes
         return isinstance(node, nodes.Subscript) and item_text(node) in self.attributes
 
     def without(self, other: Reached) -> Reached:
@@ -154,11 +156,33 @@ class Awaiting:
             )
             for target, label in step.edges:
                 ended = bool(ends & {"any", "normal"}) if label is not Label.RAISE else "any" in ends and not surely
-                now = (finished and not stored) or ended or _done_on(step, held, label)
+                now = (finished and not stored) or ended or self._done_on(step, held, label)
                 if (target, now) not in seen:
                     seen.add((target, now))
                     waiting.append((target, now))
         return reached
+
+    def _done_on(self, step: Step, held: Reached, label: Label) -> bool:
+        """Whether a test says on this edge that the task is done, or that there is none."""
+        if not isinstance(step.statement, nodes.If | nodes.While | nodes.Assert) or label is Label.RAISE:
+            return False
+        return self._tells_done(step.statement.test, held, label in {Label.TRUE, Label.NEXT})
+
+    def _tells_done(self, test: nodes.NodeNG, held: Reached, outcome: bool) -> bool:
+        match test:
+            case nodes.UnaryOp() if test.op == "not":
+                return self._tells_done(test.operand, held, not outcome)
+            case nodes.BoolOp():
+                told = [self._tells_done(part, held, outcome) for part in test.values]
+                return any(told) if test.op == ("and" if outcome else "or") else all(told)
+            case nodes.Call(func=nodes.Attribute(attrname="done" | "cancelled", expr=receiver)):
+                return outcome and held.has(receiver)
+            case nodes.Compare() if len(test.ops) == 1 and held.has(test.left):
+                operator, collection = test.ops[0]
+                if isinstance(collection, nodes.Const) and collection.value is None:
+                    return bool(operator == ("is" if outcome else "is not"))
+                return operator == ("in" if outcome else "not in") and self._facts.finished.is_done_set(collection)
+        return False
 
     def _ends(self, load: nodes.NodeNG) -> str | None:
         """Whether a wait for a task ends with the task: "any" way out of it, the "normal" one, or neither."""
@@ -317,29 +341,9 @@ def stored_in(step: Step, held: Reached) -> Reached:
     return Reached(held.names & names, held.attributes & attributes)
 
 
-def _done_on(step: Step, held: Reached, label: Label) -> bool:
-    """Whether a test says on this edge that the task is done."""
-    if not isinstance(step.statement, nodes.If | nodes.While | nodes.Assert):
-        return False
-    test, outcome = step.statement.test, label in {Label.TRUE, Label.NEXT}
-    if label is Label.RAISE:
-        return False
-    while isinstance(test, nodes.UnaryOp) and test.op == "not":
-        test, outcome = test.operand, not outcome
-    parts = test.values if isinstance(test, nodes.BoolOp) and test.op == ("and" if outcome else "or") else [test]
-    return any(_is_done_test(part, held, outcome) for part in parts)
-
-
-def _is_done_test(test: nodes.NodeNG, held: Reached, outcome: bool) -> bool:
-    while isinstance(test, nodes.UnaryOp) and test.op == "not":
-        test, outcome = test.operand, not outcome
-    return (
-        outcome
-        and isinstance(test, nodes.Call)
-        and isinstance(test.func, nodes.Attribute)
-        and test.func.attrname in {"done", "cancelled"}
-        and held.has(test.func.expr)
-    )
+def accessor_text(call: nodes.Call) -> str:
+    """``self.current()`` for a call without arguments, which gives the same task each time; "" for any other."""
+    return f"{dotted(call.func)}()" if dotted(call.func) and not (call.args or call.keywords) else ""
 
 
 def is_partial_wait(call: nodes.Call) -> bool:

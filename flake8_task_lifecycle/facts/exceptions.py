@@ -23,23 +23,28 @@ if TYPE_CHECKING:
 EVERYTHING = "BaseException"
 ASYNCIO = "asyncio.CancelledError"
 TRIO = "trio.Cancelled"
+_GIVER = "anyio.get_cancelled_exc_class"
 _KINDS = {
     "builtins.BaseException": frozenset({EVERYTHING}),
     "builtins.BaseExceptionGroup": frozenset[str](),
     ASYNCIO: frozenset({ASYNCIO}),
     "asyncio.exceptions.CancelledError": frozenset({ASYNCIO}),
     TRIO: frozenset({TRIO}),
-    "anyio.get_cancelled_exc_class": frozenset({ASYNCIO, TRIO}),
+    _GIVER: frozenset({ASYNCIO, TRIO}),
 }
 _MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Caught:
-    """The cancellation types among some exceptions. ``resolved``: what the others are is known as well."""
+    """The cancellation types among some exceptions. ``resolved``: what the others are is known as well.
+
+    ``likely``: those that are there by the name of what gives them alone.
+    """
 
     kinds: frozenset[str] = frozenset()
     resolved: bool = True
+    likely: frozenset[str] = frozenset()
 
     @property
     def cancellation(self) -> bool:
@@ -50,8 +55,8 @@ class Caught:
         """Whether what a later handler of the same ``try`` would get of cancellation is taken here already."""
         if EVERYTHING in self.kinds:
             return True
-        wanted = later.kinds - {EVERYTHING}
-        return bool(self.kinds) and wanted <= self.kinds
+        taken = self.kinds | self.likely
+        return bool(taken) and later.kinds - {EVERYTHING} <= taken
 
 
 NOTHING = Caught()
@@ -63,7 +68,11 @@ def _union(parts: Iterable[Caught]) -> Caught:
     found = list(parts)
     if not found:
         return UNRESOLVED
-    return Caught(frozenset().union(*(one.kinds for one in found)), all(one.resolved for one in found))
+    return Caught(
+        frozenset().union(*(one.kinds for one in found)),
+        all(one.resolved for one in found),
+        frozenset().union(*(one.likely for one in found)),
+    )
 
 
 class Exceptions:
@@ -100,9 +109,7 @@ class Exceptions:
             case nodes.Call():
                 if expression.args and _is_container(expression.func):
                     return self._of(expression.args[0], depth - 1)
-                if last_word(expression.func) == "get_cancelled_exc_class":
-                    return Caught(_KINDS["anyio.get_cancelled_exc_class"])
-                return UNRESOLVED
+                return self._called(expression.func)
         stores = self._stores(expression)
         made = assigned_values(stores)
         if made:
@@ -113,6 +120,13 @@ class Exceptions:
         if imported is not None:
             return imported
         return _union(self._value(value) for value in self._facts.evaluator.of(expression))
+
+    def _called(self, function: nodes.NodeNG) -> Caught:
+        """What a call gives: anyio's cancellation, wherever its giver is imported from."""
+        if External(_GIVER) in self._facts.evaluator.of(function):
+            return Caught(_KINDS[_GIVER])
+        by_name = last_word(function) == _GIVER.rpartition(".")[2]
+        return Caught(resolved=False, likely=_KINDS[_GIVER] if by_name else frozenset())
 
     def _stores(self, expression: nodes.NodeNG) -> list[nodes.NodeNG]:
         """What binds a name or a class attribute."""
@@ -138,7 +152,7 @@ class Exceptions:
     @staticmethod
     def _value(value: Value) -> Caught:
         match value:
-            case External(name) if name in _KINDS and name != "anyio.get_cancelled_exc_class":
+            case External(name) if name in _KINDS and name != _GIVER:
                 return Caught(_KINDS[name])
             case External():
                 return NOTHING

@@ -1,6 +1,7 @@
 """Waits that never suspend, as what they wait for is done already: no cancellation of the waiting task arrives there.
 
-``await`` of a future that is done goes on at once: https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.
+``await`` of a future that is done goes on at once:
+https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.awaiting import Reached
+from flake8_task_lifecycle.facts.awaiting import Reached, accessor_text
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.values import Definition, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, inside
@@ -40,7 +41,7 @@ class Finished:
         awaited = wait.value
         while isinstance(awaited, nodes.Call) and awaited.args and self._names(awaited.func) <= _TRANSPARENT:
             awaited = awaited.args[0]
-        if not dotted(awaited):
+        if not _text(awaited):
             return False
         return self._is_taken_done(awaited) or self._ends_before(awaited, wait.statement(), function)
 
@@ -55,7 +56,7 @@ class Finished:
             graph = self._facts.graph(function)
         except FlowTooLarge:
             return False
-        own = frozenset({dotted(task)})
+        own = frozenset({_text(task)})
         held = Reached(own, frozenset()) if isinstance(task, nodes.Name) else Reached(frozenset(), own)
         places = graph.at(statement)
         return bool(places) and not self._facts.awaiting.unfinished_at(graph, places, held, surely=True)
@@ -75,18 +76,18 @@ class Finished:
         match statement:
             case nodes.AsyncFor():
                 return False
-            case nodes.For():
-                return self._is_done_set(statement.iter)
+            case nodes.For() | nodes.Comprehension(is_async=False):
+                return self.is_done_set(statement.iter)
             case nodes.Assign() | nodes.AnnAssign() | nodes.NamedExpr() if statement.value is not None:
                 taken = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
                 if not isinstance(taken, nodes.Call) or not isinstance(taken.func, nodes.Attribute):
                     return False
                 if taken.func.attrname == "pop":
-                    return self._is_done_set(taken.func.expr)
+                    return self.is_done_set(taken.func.expr)
                 return taken.func.attrname in _TAKERS and self._holds_finished(taken.func.expr)
         return False
 
-    def _is_done_set(self, collection: nodes.NodeNG) -> bool:
+    def is_done_set(self, collection: nodes.NodeNG) -> bool:
         """Whether a name only ever is the first of what ``asyncio.wait`` gives: the tasks that are done."""
         if not isinstance(collection, nodes.Name):
             return False
@@ -144,6 +145,10 @@ class Finished:
             for value in self._facts.evaluator.of(callback)
             if isinstance(value, Definition)
         )
+
+
+def _text(task: nodes.NodeNG) -> str:
+    return accessor_text(task) if isinstance(task, nodes.Call) else dotted(task)
 
 
 def _stores_around(name: nodes.Name) -> list[nodes.NodeNG]:
