@@ -129,8 +129,9 @@ def _is_one_of(expression: nodes.NodeNG, names: frozenset[str]) -> bool:
 def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str, bool]:
     """The tests whose outcome is known wherever a task runs on, by their text.
 
-    These are the tests of the ``if`` statements around the spawn, of those before it that leave the block, and the
-    names set to a constant beside it. One that reads a name which is bound again further down is left out.
+    These are the tests of the ``if`` statements around the spawn, of those before it that leave the block, the names
+    that the loops around it go through, and the names set to a constant beside it. One that reads a name which is bound
+    again further down is left out.
     """
     settled: dict[str, bool] = {}
     stores = [node for node in inside(function) if isinstance(node, nodes.AssignName)]
@@ -144,6 +145,8 @@ def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str,
     while child is not function:
         if isinstance(parent, nodes.If) and child is not parent.test:
             settle(parent.test, child in parent.body)
+        for source in _gone_through(child, parent):
+            settle(source, True)
         for sibling in _siblings(child, parent):
             if isinstance(sibling, nodes.If) and sibling.lineno < child.lineno and _leaves(sibling):
                 settle(sibling.test, False)
@@ -155,6 +158,18 @@ def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str,
                 settle(sibling.targets[0], bool(sibling.value.value))
         child, parent = parent, parent.parent
     return settled
+
+
+def _gone_through(child: nodes.NodeNG, parent: nodes.NodeNG) -> list[nodes.NodeNG]:
+    """The names of what a loop or comprehension goes through while a part of it runs: they are not empty."""
+    match parent:
+        case nodes.For() if child in parent.body:
+            sources = [parent.iter]
+        case nodes.ListComp() | nodes.SetComp() | nodes.DictComp() if not isinstance(child, nodes.Comprehension):
+            sources = [one.iter for one in parent.generators[:1] if not one.is_async]
+        case _:
+            return []
+    return [one for one in sources if isinstance(one, nodes.Name)]
 
 
 def asked_again(function: nodes.FunctionDef) -> frozenset[str]:
