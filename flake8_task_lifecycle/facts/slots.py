@@ -23,7 +23,7 @@ from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, q
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
-_TAKERS = frozenset({"pop", "popleft", "popitem", "remove", "discard", "clear", "difference_update"}) | {
+_TAKERS = frozenset({"pop", "popleft", "popitem", "get_nowait", "remove", "discard", "clear", "difference_update"}) | {
     "intersection_update",
     "symmetric_difference_update",
 }
@@ -356,11 +356,17 @@ def _kinds_in_collection(node: nodes.NodeNG) -> set[Kind]:
             return {Kind.REMOVE} if isinstance(inner.slice, nodes.Slice) else {Kind.ADD}
     method = inner.parent
     if isinstance(method, nodes.Attribute) and method.expr is inner:
-        if method.attrname in _TAKERS:
+        if method.attrname in _TAKERS or _is_queue_get(method):
             return {Kind.REMOVE}
         if method.attrname in _ADDERS:
             return {Kind.ADD}
     return set()
+
+
+def _is_queue_get(method: nodes.Attribute) -> bool:
+    """``queue.get()``: with an argument it is a dictionary's, which takes nothing out."""
+    call = method.parent
+    return method.attrname == "get" and isinstance(call, nodes.Call) and not (call.args or call.keywords)
 
 
 def _is_target(node: nodes.NodeNG) -> bool:
