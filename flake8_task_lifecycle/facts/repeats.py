@@ -12,6 +12,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator
 from flake8_task_lifecycle.facts.families import ancestors, has_outside_base
 from flake8_task_lifecycle.facts.guards import ONCE, looks_first, stopped_in_finally
+from flake8_task_lifecycle.facts.raising import step_can_raise
 from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.slots import Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External, Instance
@@ -277,7 +278,7 @@ def _stored_since_built(facts: Facts, store: nodes.AssignAttr, function: nodes.F
     wanted = set(graph.at(store.statement()))
     stores = [node for node in walk(function.body) if isinstance(node, nodes.AssignAttr) and dotted(node) == place]
     tasks = [node for node in stores if node is store or _stores_task(facts, node)]
-    return next((one for one in tasks if wanted & _reached_with(graph, one.statement(), store.expr.name)), None)
+    return next((one for one in tasks if wanted & _reached_with(facts, graph, one.statement(), store.expr.name)), None)
 
 
 def _stores_task(facts: Facts, store: nodes.AssignAttr) -> bool:
@@ -289,7 +290,7 @@ def _value_of(store: nodes.NodeNG) -> nodes.NodeNG | None:
     return getattr(store.parent, "value", None)
 
 
-def _reached_with(graph: Graph, statement: nodes.NodeNG, name: str) -> set[int]:
+def _reached_with(facts: Facts, graph: Graph, statement: nodes.NodeNG, name: str) -> set[int]:
     """The steps that can follow a statement, once it has run to its end, before a name is bound again."""
     waiting = [
         target
@@ -300,11 +301,13 @@ def _reached_with(graph: Graph, statement: nodes.NodeNG, name: str) -> set[int]:
     seen: set[int] = set()
     while waiting:
         index = waiting.pop()
-        parts = walk(graph.steps[index].parts)
-        if index in seen or any(isinstance(one, nodes.AssignName) and one.name == name for one in parts):
+        step = graph.steps[index]
+        bound = any(isinstance(one, nodes.AssignName) and one.name == name for one in walk(step.parts))
+        if index in seen or bound:
             continue
         seen.add(index)
-        waiting += [target for target, _ in graph.steps[index].edges]
+        can_raise = step_can_raise(facts, step.statement, step.parts)
+        waiting += [target for target, label in step.edges if can_raise or label is not Label.RAISE]
     return seen
 
 
