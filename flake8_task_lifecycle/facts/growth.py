@@ -9,6 +9,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_static, positional
 from flake8_task_lifecycle.facts.guards import ONCE
+from flake8_task_lifecycle.facts.protocols import ENDPOINTS, endpoint_of, factories, is_open_for_one_call
 from flake8_task_lifecycle.facts.repeats import calls_of, runs_once
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.spawns import Spawn
@@ -158,16 +159,29 @@ def _is_own_object(parameter: nodes.NodeNG) -> bool:
     )
 
 
-def _made(facts: Facts, place: Place) -> list[tuple[Facts, nodes.Call]] | None:
-    """The calls of the project that make an object of a class; None when they are too many to look for."""
+def _made(facts: Facts, place: Place) -> list[tuple[Facts, nodes.NodeNG]] | None:
+    """Where the project makes an object of a class, by a call or as an endpoint's protocol.
+
+    None when there are too many files to look into.
+    """
     name = place.home.rpartition(".")[2]
     others = facts.world.mentioning(f"{name}(")
     if others is None:
         return None
-    return [(one, call) for one in [facts, *others] for call in one.tree.calls.get(name, ())]
+    found = [(one, call) for one in [facts, *others] for call in one.tree.calls.get(name, ())]
+    opening = [facts]
+    for word in sorted(ENDPOINTS):
+        others = facts.world.mentioning(name, word)
+        if others is None:
+            return None
+        opening += others
+    return found + [(one, node) for one in dict.fromkeys(opening) for node in factories(one, name)]
 
 
-def _is_local(facts: Facts, call: nodes.Call) -> bool:
+def _is_local(facts: Facts, call: nodes.NodeNG) -> bool:
+    endpoint = endpoint_of(call)
+    if endpoint is not None:
+        return is_open_for_one_call(facts, endpoint)
     if isinstance(call.parent, nodes.With):
         return True
     if enclosing_function(call) is None:
@@ -177,9 +191,11 @@ def _is_local(facts: Facts, call: nodes.Call) -> bool:
         return use.fate is Fate.FORGOTTEN
     frame = facts.frame(enclosing_function(call))
     loads = [load for name in use.names for load in frame.loads[name]]
-    if any(frame.captured[name] for name in use.names):
+    endpoints = [endpoint_of(load) for name in use.names for load, _ in frame.captured[name]]
+    if not all(one is not None and is_open_for_one_call(facts, one) for one in endpoints):
         return False
     return all(
-        isinstance(load.parent, nodes.Attribute) or facts.uses.of(load).fate in {Fate.FORGOTTEN, Fate.AWAITED}
+        isinstance(load.parent, nodes.Attribute | nodes.With)
+        or facts.uses.of(load).fate in {Fate.FORGOTTEN, Fate.AWAITED}
         for load in loads
     )

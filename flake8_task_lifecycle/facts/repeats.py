@@ -12,12 +12,13 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract, is_generator
 from flake8_task_lifecycle.facts.families import ancestors, has_outside_base
 from flake8_task_lifecycle.facts.guards import ONCE, looks_first, stopped_in_finally
+from flake8_task_lifecycle.facts.raising import step_can_raise
 from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.slots import Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External, Instance
-from flake8_task_lifecycle.flow import FlowTooLarge, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, walk
 from flake8_task_lifecycle.model import Answer, Known
-from flake8_task_lifecycle.names import enclosing_class, enclosing_function, last_word
+from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -36,6 +37,7 @@ _FEWEST_HOOKS = 2
 _MAX_DEPTH = 5
 _MAX_CALLS = 100
 _MAX_FILES = 40
+BY_ITSELF = "the function itself stores another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,14 @@ def runs_again(facts: Facts, store: nodes.NodeNG, place: Place, events: tuple[Sl
     function = enclosing_function(store)
     if function is None:
         return Answer(Known.NO, "at module level")
-    if isinstance(store, nodes.AssignAttr) and _just_built(facts, store.expr, function):
+    is_new = isinstance(store, nodes.AssignAttr) and _just_built(facts, store.expr, function)
+    earlier = _stored_since_built(facts, store, function) if is_new else None
+    if is_new and earlier is None:
         return Answer(Known.NO, "stored on an object just built")
     if looks_first(facts, function, store, place, events):
         return Answer(Known.NO, "guarded")
+    if earlier is not None:
+        return Answer(Known.YES, BY_ITSELF, (facts.evidence(earlier, "stored before, on the same object"),))
     return _Callers(place, events).call_twice(facts, function, frozenset())
 
 
@@ -260,6 +266,51 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
     return False
 
 
+def _stored_since_built(facts: Facts, store: nodes.AssignAttr, function: nodes.FunctionDef) -> nodes.NodeNG | None:
+    """The store of a task that another store replaces on one object, with no way between them that builds a new one."""
+    place = dotted(store)
+    if not isinstance(store.expr, nodes.Name):
+        return None
+    try:
+        graph = facts.graph(function)
+    except FlowTooLarge:
+        return None
+    wanted = set(graph.at(store.statement()))
+    stores = [node for node in walk(function.body) if isinstance(node, nodes.AssignAttr) and dotted(node) == place]
+    tasks = [node for node in stores if node is store or _stores_task(facts, node)]
+    return next((one for one in tasks if wanted & _reached_with(facts, graph, one.statement(), store.expr.name)), None)
+
+
+def _stores_task(facts: Facts, store: nodes.AssignAttr) -> bool:
+    value = _value_of(store)
+    return isinstance(value, nodes.Call) and facts.spawns.of(value) is not None
+
+
+def _value_of(store: nodes.NodeNG) -> nodes.NodeNG | None:
+    return getattr(store.parent, "value", None)
+
+
+def _reached_with(facts: Facts, graph: Graph, statement: nodes.NodeNG, name: str) -> set[int]:
+    """The steps that can follow a statement, once it has run to its end, before a name is bound again."""
+    waiting = [
+        target
+        for index in graph.at(statement)
+        for target, label in graph.steps[index].edges
+        if label is not Label.RAISE
+    ]
+    seen: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        step = graph.steps[index]
+        bound = any(isinstance(one, nodes.AssignName) and one.name == name for one in walk(step.parts))
+        if index in seen or bound:
+            continue
+        seen.add(index)
+        can_raise = step_can_raise(facts, step.statement, step.parts)
+        waiting += [target for target, label in step.edges if can_raise or label is not Label.RAISE]
+    return seen
+
+
 def _is_made(facts: Facts, made: nodes.NodeNG | None, function: nodes.FunctionDef, depth: int) -> bool:
     """Whether all that a value can be, or has in it, comes from calls in this function, or is None."""
     match made:
@@ -282,7 +333,7 @@ def _is_made(facts: Facts, made: nodes.NodeNG | None, function: nodes.FunctionDe
 
 
 def _stores_nothing(store: nodes.AssignName) -> bool:
-    value = getattr(store.parent, "value", None)
+    value = _value_of(store)
     return isinstance(value, nodes.Const) and value.value is None
 
 

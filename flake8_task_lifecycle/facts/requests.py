@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.families import ancestors
+from flake8_task_lifecycle.facts.gates import ends_loop, gates
 from flake8_task_lifecycle.facts.lifetimes import Loop, unbounded
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import Target, ask, spawned_functions, targets
@@ -145,6 +147,7 @@ class _Reader:
         self.sentinels: set[str] = set()
         self.parameters: set[str] = set()
         self.reads_stream = False
+        self.gates: list[Signals | None] = []
 
     def loop(self, loop: Loop) -> None:
         """Takes in what a loop tests to go on or to leave, and the connection that it reads."""
@@ -161,6 +164,11 @@ class _Reader:
                     self.sentinels.add(node.pattern.as_string())
                 case nodes.Await():
                     self.awaited(node.value, ends=_then_leaves(node, loop))
+                    ends = partial(ends_loop, node, loop)
+                    self.gates += [
+                        ask(self._facts, target, partial(_gate_signals, ends=ends))
+                        for target in targets(self._facts, node.value)
+                    ]
 
     @staticmethod
     def _parts(branch: nodes.If, loop: Loop) -> bool:
@@ -254,7 +262,7 @@ def _read_signals(facts: Facts, function: nodes.FunctionDef, *, also_waits: bool
     words = frozenset(word for word in reader.words if word and word not in _NOISE and not _CONSTANT.match(word))
     owner = enclosing_class(function)
     own = words & _read_off_self(facts, function) if owner is not None else frozenset()
-    return Signals(
+    read = Signals(
         frozenset({qualified_name(function)}),
         words,
         frozenset(reader.sentinels),
@@ -263,6 +271,29 @@ def _read_signals(facts: Facts, function: nodes.FunctionDef, *, also_waits: bool
         own,
         _last_words(ancestors(facts, owner)) if owner is not None else frozenset(),
     )
+    return merged([read, *reader.gates])
+
+
+def _gate_signals(facts: Facts, function: nodes.FunctionDef, ends: Callable[[str], bool]) -> Signals:
+    """What a helper that a loop awaits tests before it ends the loop; ``ends``: what the loop ends by."""
+    words: set[str] = set()
+    for test, raised in gates(function):
+        if ends(raised):
+            _read_predicates(facts, test, words)
+            words.update(node.attrname for node in walk([test]) if _is_read(node) and _hangs_on_self(facts, node))
+    words = {word for word in words if not _CONSTANT.match(word)}
+    owner = enclosing_class(function)
+    own = words & _read_off_self(facts, function) if owner is not None else frozenset()
+    owners = _last_words(ancestors(facts, owner)) if owner is not None else frozenset()
+    return Signals(frozenset({qualified_name(function)}), frozenset(words), own=frozenset(own), owners=owners)
+
+
+def _hangs_on_self(facts: Facts, attribute: nodes.Attribute) -> bool:
+    """Whether a chain of attributes starts at the own object, and not at an answer or an argument."""
+    root = attribute.expr
+    while isinstance(root, nodes.Attribute):
+        root = root.expr
+    return facts.evaluator.classes.of_self(root) is not None
 
 
 def _read_off_self(facts: Facts, function: nodes.FunctionDef) -> frozenset[str]:

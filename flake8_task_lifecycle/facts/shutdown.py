@@ -20,6 +20,7 @@ from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.raising import step_can_raise
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.task_scopes import is_kept_by_scope
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Value
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
@@ -176,7 +177,7 @@ class Shutdown:
             spawn = self._facts.spawns.of(node) if isinstance(node, nodes.Call) else None
             if spawn is not None and spawn.form not in _NO_TASK:
                 keys = _keys_of(spawn.value, function)
-                if keys:
+                if keys and not is_kept_by_scope(self._facts, spawn):
                     yield _Started(spawn.node, keys, spawn)
 
     def _starts(self, function: nodes.FunctionDef) -> Iterator[_Started]:

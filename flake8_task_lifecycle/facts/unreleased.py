@@ -14,7 +14,7 @@ from flake8_task_lifecycle.facts.definitions import decorator_names
 from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
 from flake8_task_lifecycle.facts.removals import removes_another
-from flake8_task_lifecycle.facts.repeats import calls_of, is_test_file, runs_again
+from flake8_task_lifecycle.facts.repeats import BY_ITSELF, calls_of, is_test_file, runs_again
 from flake8_task_lifecycle.facts.requests import requested_in, signals_of
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
@@ -41,7 +41,7 @@ class HeldTask:
     """A task in a slot that something is wrong with.
 
     ``stopper``: the method that stops the owner's other tasks and forgets this one. ``wrong_removal``: a done callback
-    takes another task out of the collection.
+    takes another task out of the collection. ``by_itself``: the call that stored the task replaces it as well.
     """
 
     span: Span
@@ -54,6 +54,7 @@ class HeldTask:
     evidence: tuple[Evidence, ...]
     stopper: str = ""
     wrong_removal: bool = False
+    by_itself: bool = False
 
 
 class Held:
@@ -140,7 +141,8 @@ class Held:
                 continue
             again = runs_again(self._facts, store, place, self._facts.slots.events(place))
             if again.is_yes:
-                yield self._held(spawn, place, lived.evidence + again.evidence)
+                held = self._held(spawn, place, lived.evidence + again.evidence)
+                yield replace(held, by_itself=again.reason == BY_ITSELF)
 
     def growing(self) -> Iterator[HeldTask]:
         """The collections that finished tasks stay in, each at its first add."""

@@ -85,7 +85,5 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _message(task: HeldTask) -> str:
     what = f"task {task.name!r}" + (f" ({task.coroutine})" if task.coroutine else "")
-    return (
-        f"{what} is replaced when {task.qualname!r} runs again, and the old one runs on: "
-        f"cancel it first, or return while it is not done()"
-    )
+    when = f"by {task.qualname!r} itself" if task.by_itself else f"when {task.qualname!r} runs again"
+    return f"{what} is replaced {when}, and the old one runs on: cancel it first, or return while it is not done()"
