@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.call_names import may_call
+from flake8_task_lifecycle.facts.put_aside import put_aside
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.flow import walk
@@ -40,6 +41,7 @@ class Cancelled:
         self._by_function: dict[nodes.NodeNG, list[tuple[nodes.NodeNG, Texts]]] | None = None
         self._calls: dict[nodes.FunctionDef, list[tuple[int, Texts]]] = {}
         self.by_owner = cache(self._by_owner)
+        self.put_aside = cache(lambda function: put_aside(facts, function))
 
     def texts(self, expression: nodes.NodeNG, depth: int = _MAX_DEPTH) -> Texts:
         """The names that a task expression goes under."""

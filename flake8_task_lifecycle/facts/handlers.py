@@ -388,6 +388,7 @@ class Handlers:
                 here |= texts
         if cancels.waits_only_for(waits, frozenset(here)):
             return True
+        here |= cancels.put_aside(site.function)
         here |= cancels.through_calls(site.function, last) | cancels.by_owner(site.function)
         return cancels.waits_only_for(waits, frozenset(here))
 
