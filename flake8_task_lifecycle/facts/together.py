@@ -27,6 +27,14 @@ def comes_with(place: nodes.NodeNG, statement: nodes.NodeNG, concerns: Concerns)
     )
 
 
+def always_runs(place: nodes.NodeNG, concerns: Concerns) -> bool:
+    """Whether no test of anything else decides on a ``cancel()`` of its function."""
+    own = place.statement()
+    while isinstance(own.parent, nodes.For | nodes.Try | nodes.With) or _is_conditional_on_itself(own, concerns):
+        own = own.parent
+    return isinstance(own.parent, nodes.FunctionDef)
+
+
 def _is_conditional_on_itself(own: nodes.NodeNG, concerns: Concerns) -> bool:
     around = own.parent
     return isinstance(around, nodes.If) and own in around.body and _asks_whether_it_runs(around.test, concerns)
