@@ -12,6 +12,7 @@ from flake8_task_lifecycle.facts.call_names import may_call
 from flake8_task_lifecycle.facts.handed_over import cancels_what_it_returns, returns_cancelled
 from flake8_task_lifecycle.facts.put_aside import put_aside
 from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.together import Concerns
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
@@ -130,6 +131,20 @@ class Cancelled:
             self._returned[key] = False
             self._returned[key] = cancels_what_it_returns(self._facts, function, members)
         return self._returned[key]
+
+    def parts(self, given: nodes.NodeNG, members: bool) -> Iterator[tuple[nodes.NodeNG, Texts]]:
+        """What is given, with the names it goes under; of ``members``, each that is written out."""
+        if members and isinstance(given, nodes.Tuple | nodes.List | nodes.Set):
+            for one in given.elts:
+                inner = one.value if isinstance(one, nodes.Starred) else one
+                yield from self.parts(inner, isinstance(one, nodes.Starred))
+        else:
+            yield given, self.members(given) if members else self.texts(given)
+
+    def under(self, texts: Texts) -> Concerns:
+        """Whether an expression goes under one of some names, or is the collection of what goes under one."""
+        known = {text.removesuffix("[]") for text in texts}
+        return lambda one: not known.isdisjoint(text.removesuffix("[]") for text in self.texts(one))
 
     def _assigned(self, name: nodes.Name) -> Iterator[nodes.NodeNG]:
         binding = self._facts.names.binding(name, name.name)

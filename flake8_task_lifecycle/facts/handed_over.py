@@ -9,7 +9,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.call_names import may_call
 from flake8_task_lifecycle.facts.definitions import is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.targets import ask
-from flake8_task_lifecycle.facts.together import Concerns, always_runs
+from flake8_task_lifecycle.facts.together import always_runs
 from flake8_task_lifecycle.outline import Outline
 
 if TYPE_CHECKING:
@@ -40,17 +40,11 @@ def cancels_what_it_returns(facts: Facts, function: nodes.FunctionDef, members: 
         return False
     cancels = facts.cancelled
     here = cancels.put_aside(function).union(
-        *(texts for place, texts in cancels.by_function(function) if always_runs(place, under_texts(facts, texts)))
+        *(texts for place, texts in cancels.by_function(function) if always_runs(place, cancels.under(texts)))
     )
     given = [one.value for one in facts.tree.returns.get(function, ()) if not _is_nothing(one.value)]
-    names = [cancels.members(one) if members else cancels.texts(one) for one in given]
-    return bool(names) and all(cancels.is_among(one, here) for one in names)
-
-
-def under_texts(facts: Facts, texts: Texts) -> Concerns:
-    """Whether an expression goes under one of some names, or is the collection of what goes under one."""
-    known = {text.removesuffix("[]") for text in texts}
-    return lambda one: not known.isdisjoint(text.removesuffix("[]") for text in facts.cancelled.texts(one))
+    parts = [names for one in given for _, names in cancels.parts(one, members)]
+    return bool(parts) and all(cancels.is_among(names, here) for names in parts)
 
 
 def _is_nothing(value: nodes.NodeNG | None) -> bool:

@@ -24,6 +24,7 @@ from flake8_task_lifecycle.facts.absorbers import (
     Site,
 )
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
+from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
@@ -390,7 +391,9 @@ class Handlers:
             return True
         here |= cancels.put_aside(site.function)
         here |= cancels.through_calls(site.function, last) | cancels.by_owner(site.function)
-        return cancels.waits_only_for(waits, frozenset(here))
+        if cancels.waits_only_for(waits, frozenset(here)):
+            return True
+        return waits_for_cancelled(self._facts, site.function, waits, frozenset(here))
 
 
 def _known_at(handler: nodes.ExceptHandler) -> Knowledge:
