@@ -23,6 +23,7 @@ from flake8_task_lifecycle.facts.absorbers import (
     Place,
     Site,
 )
+from flake8_task_lifecycle.facts.anew import waits_anew
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
 from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.entries import NO_START
@@ -389,10 +390,13 @@ class Handlers:
                 here |= texts
         if cancels.waits_only_for(waits, frozenset(here)):
             return True
-        here |= cancels.put_aside(site.function)
-        here |= cancels.through_calls(site.function, last) | cancels.by_owner(site.function)
+        here |= cancels.put_aside(site.function) | cancels.through_calls(site.function, last)
         if cancels.waits_only_for(waits, frozenset(here)):
             return True
+        owned = cancels.by_owner(site.function)
+        here |= owned
+        if cancels.waits_only_for(waits, frozenset(here)):
+            return not waits_anew(self._facts, site, waits, owned)
         return waits_for_cancelled(self._facts, site.function, waits, frozenset(here))
 
 
