@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.call_names import may_call
+from flake8_task_lifecycle.facts.handed_over import cancels_what_it_returns, returns_cancelled
+from flake8_task_lifecycle.facts.put_aside import put_aside
 from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.together import Concerns
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
@@ -40,6 +43,9 @@ class Cancelled:
         self._by_function: dict[nodes.NodeNG, list[tuple[nodes.NodeNG, Texts]]] | None = None
         self._calls: dict[nodes.FunctionDef, list[tuple[int, Texts]]] = {}
         self.by_owner = cache(self._by_owner)
+        self.put_aside = cache(lambda function: put_aside(facts, function))
+        self._made: dict[str, nodes.Call] = {}
+        self._returned: dict[tuple[nodes.FunctionDef, bool], bool] = {}
 
     def texts(self, expression: nodes.NodeNG, depth: int = _MAX_DEPTH) -> Texts:
         """The names that a task expression goes under."""
@@ -63,6 +69,7 @@ class Cancelled:
                     return self.members(function.expr, depth - 1)
                 if last_word(function) in _PASSING:
                     return self._all_texts(expression.args, depth - 1)
+                return frozenset({self._made_by(expression)})
             case nodes.IfExp() | nodes.BoolOp():
                 return self._all_texts(expression.get_children(), depth - 1)
         return _NO_TEXTS
@@ -85,7 +92,7 @@ class Cancelled:
                     return self.members(function.expr, depth - 1)
                 if last_word(function) in _COPIES:
                     return frozenset(text for one in collection.args for text in self.members(one, depth - 1))
-                return _NO_TEXTS
+                return frozenset({f"{self._made_by(collection)}[]"})
             case nodes.BinOp():
                 return self.members(collection.left, depth - 1) | self.members(collection.right, depth - 1)
             case nodes.Starred():
@@ -95,6 +102,49 @@ class Cancelled:
             for value in self._assigned(collection):
                 found |= self.members(value, depth - 1)
         return frozenset(found)
+
+    def _made_by(self, call: nodes.Call) -> str:
+        """The name of what a call gives: it says where it is from, and two of one call need not be the same."""
+        text = f"(){call.lineno or 0}:{call.col_offset or 0}"
+        self._made[text] = call
+        return text
+
+    def is_among(self, names: Texts, cancelled: Texts, waited: nodes.NodeNG | None = None) -> bool:
+        """Whether a task that goes under some names is a cancelled one, or was cancelled by the call that gave it.
+
+        Of the call that is itself ``waited`` for, what it returns is not waited for.
+        """
+        return any(self._is_one_of(text, cancelled, waited) for text in sorted(names))
+
+    def _is_one_of(self, text: str, cancelled: Texts, waited: nodes.NodeNG | None) -> bool:
+        made, _, members = text.partition("[")
+        call = self._made.get(made)
+        if call is None:
+            return text in cancelled
+        is_result = isinstance(call.parent, nodes.Await) and call is not waited
+        return members in {"", "]"} and returns_cancelled(self._facts, call, is_result, bool(members))
+
+    def is_returned(self, function: nodes.FunctionDef, members: bool) -> bool:
+        """Whether a function cancels what it returns, or the members of it."""
+        key = (function, members)
+        if key not in self._returned:
+            self._returned[key] = False
+            self._returned[key] = cancels_what_it_returns(self._facts, function, members)
+        return self._returned[key]
+
+    def parts(self, given: nodes.NodeNG, members: bool) -> Iterator[tuple[nodes.NodeNG, Texts]]:
+        """What is given, with the names it goes under; of ``members``, each that is written out."""
+        if members and isinstance(given, nodes.Tuple | nodes.List | nodes.Set):
+            for one in given.elts:
+                inner = one.value if isinstance(one, nodes.Starred) else one
+                yield from self.parts(inner, isinstance(one, nodes.Starred))
+        else:
+            yield given, self.members(given) if members else self.texts(given)
+
+    def under(self, texts: Texts) -> Concerns:
+        """Whether an expression goes under one of some names, or is the collection of what goes under one."""
+        known = {text.removesuffix("[]") for text in texts}
+        return lambda one: not known.isdisjoint(text.removesuffix("[]") for text in self.texts(one))
 
     def _assigned(self, name: nodes.Name) -> Iterator[nodes.NodeNG]:
         binding = self._facts.names.binding(name, name.name)
@@ -225,7 +275,7 @@ class Cancelled:
                 if any(one.arg == "return_exceptions" and not _is_false(one.value) for one in awaited.keywords):
                     return False
                 return bool(awaited.args) and all(self._waits_for(one, cancelled) for one in awaited.args)
-        return bool(self.texts(awaited) & cancelled)
+        return self.is_among(self.texts(awaited), cancelled, awaited)
 
 
 def _may_cancel(outline: Outline, function: str) -> bool:

@@ -23,7 +23,9 @@ from flake8_task_lifecycle.facts.absorbers import (
     Place,
     Site,
 )
+from flake8_task_lifecycle.facts.anew import waits_anew
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
+from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
@@ -388,8 +390,14 @@ class Handlers:
                 here |= texts
         if cancels.waits_only_for(waits, frozenset(here)):
             return True
-        here |= cancels.through_calls(site.function, last) | cancels.by_owner(site.function)
-        return cancels.waits_only_for(waits, frozenset(here))
+        here |= cancels.put_aside(site.function) | cancels.through_calls(site.function, last)
+        if cancels.waits_only_for(waits, frozenset(here)):
+            return True
+        owned = cancels.by_owner(site.function)
+        here |= owned
+        if cancels.waits_only_for(waits, frozenset(here)):
+            return not waits_anew(self._facts, site, waits, owned)
+        return waits_for_cancelled(self._facts, site.function, waits, frozenset(here))
 
 
 def _known_at(handler: nodes.ExceptHandler) -> Knowledge:

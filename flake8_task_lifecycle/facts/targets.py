@@ -95,7 +95,7 @@ def _of_call(facts: Facts, call: nodes.Call, depth: int) -> tuple[Target, ...]:
         and isinstance(functions[0].node, nodes.FunctionDef)
     ):
         function = functions[0].node
-        given = _given_to(function, call, _awaited_parameters(function))
+        given = given_to(function, call, _awaited_parameters(function))
         if given is not None:
             return targets(facts, given, depth - 1) or functions
         if not isinstance(function, nodes.AsyncFunctionDef):
@@ -155,7 +155,7 @@ def _awaited_parameters(function: nodes.FunctionDef) -> Iterator[str]:
                 yield value.name
 
 
-def _given_to(function: nodes.FunctionDef, call: nodes.Call, parameters: Iterator[str]) -> nodes.NodeNG | None:
+def given_to(function: nodes.FunctionDef, call: nodes.Call, parameters: Iterator[str]) -> nodes.NodeNG | None:
     """The argument of a call for the first of some parameters."""
     name = next(parameters, "")
     if not name:
@@ -193,6 +193,6 @@ def _spawned_in(
     coroutine = spawn.coroutine
     word = coroutine.func if isinstance(coroutine, nodes.Call) else coroutine
     if isinstance(word, nodes.Name) and word.name in {one.name for one in positional(wrapper)}:
-        given = _given_to(wrapper, call, iter((word.name,)))
+        given = given_to(wrapper, call, iter((word.name,)))
         return targets(facts, given, depth - 1) if given is not None else ()
     return targets(facts, coroutine, depth - 1) if coroutine is not None else ()
