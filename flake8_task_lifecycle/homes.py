@@ -91,9 +91,9 @@ class Homes:
         """Whether something is so of what the mention leads to, by the text of its module and its name there."""
         return any(holds(there, name) for there, name in self._outlines(mention))
 
-    def may_be_abstract(self, mention: CallName) -> bool:
-        """Whether the mention leads to an abstract method."""
-        return any(there.is_abstract(name) for there, name in self._outlines(mention))
+    def may_leave_result_open(self, mention: CallName) -> bool:
+        """Whether the mention leads to an abstract method whose implementations may give their caller something."""
+        return any(there.leaves_result_open(name) for there, name in self._outlines(mention))
 
     def _returns_task(self, module: ModuleFile, word: str) -> bool:
         key = (module.name, word)

@@ -135,8 +135,8 @@ class Outline:
         words = {name, *(alias for alias, (_, original) in self.bindings.items() if original == name)}
         return any(base.rpartition(".")[2] in words for bases in self.bases.values() for base in bases)
 
-    def is_abstract(self, name: str) -> bool:
-        """Whether a function of that name is marked abstract, and may give its caller something."""
+    def leaves_result_open(self, name: str) -> bool:
+        """Whether what a function of that name gives its caller is for subclasses to say: abstract, not ``-> None``."""
         return name in self._kinds and name in self.abstract and not all(map(_gives_nothing, self._texts_of(name)))
 
     def classes_of(self, name: str) -> tuple[str, ...]:

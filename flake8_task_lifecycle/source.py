@@ -35,6 +35,8 @@ _OTHER_EVIDENCE = (
     ("TLC006", ("yield", "asynccontextmanager", "start")),
     ("TLC006", ("yield", "lifespan", "start")),
     ("TLC006", ("yield", "fixture", "start")),
+    ("TLC006", ("yield", "cleanup_ctx", "start")),
+    ("TLC006", ("yield", "while_serving", "start")),
     ("TLC009", ("as_completed",)),
     ("TLC105", ("gather", "asyncio")),
     ("TLC107", ("shield", "asyncio")),

@@ -22,8 +22,9 @@ from flake8_task_lifecycle.homes import CallName
 from flake8_task_lifecycle.leads import called_in
 from flake8_task_lifecycle.names import Names
 from flake8_task_lifecycle.options import ALL_CODES, OPT_IN_CODES, Options
-from flake8_task_lifecycle.outline import Outline
+from flake8_task_lifecycle.outline import Outline, stands_in
 from flake8_task_lifecycle.rules import RULES
+from flake8_task_lifecycle.source import codes_by_words
 
 ONLY_TLC001 = Options(codes=frozenset({"TLC001"}))
 
@@ -397,6 +398,51 @@ def test_an_outline_tells_what_may_never_return() -> None:
         "def f(x): return log(x)\ndef g():\n    raise Stop\n": False,
     }
     assert {text: Outline(text).may_not_return("f") for text in shapes} == shapes
+
+
+def test_an_outline_tells_which_results_are_left_to_subclasses() -> None:
+    text = "class A:\n    @abstractmethod\n    def f(self){}: ...\n"
+    assert Outline(text.format("")).leaves_result_open("f")
+    assert Outline(text.format(" -> asyncio.Task")).leaves_result_open("f")
+    assert not Outline(text.format(" -> None")).leaves_result_open("f")
+    assert not Outline(text.format("").replace("    @abstractmethod\n", "")).leaves_result_open("f")
+
+
+def test_an_outline_tells_which_bases_its_classes_have() -> None:
+    outline = Outline(
+        "from base import Base as Root\nclass A(Root): pass\nclass B(other.Holder[int], metaclass=M): pass\n"
+    )
+    assert outline.derives("Base")
+    assert outline.derives("Holder")
+    assert not outline.derives("M")
+    assert not outline.derives("A")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_used", "is_used_apart"),
+    [
+        ("await self.box.receive()", True, False),
+        ("got = await receive()", True, False),
+        ("run(await box.receive(), 1)", True, False),
+        ("create_task(box.receive())", True, True),
+        ("handlers = [box.receive, 1]", True, True),
+        ("# we receive data here", False, False),
+        ("def receive(self):", False, False),
+        ("box.receive.count", False, False),
+    ],
+)
+def test_a_use_of_a_function_stands_in_a_text(text: str, is_used: bool, is_used_apart: bool) -> None:
+    assert stands_in(text, "receive", used=True) == is_used
+    assert stands_in(text, "receive", used=True, apart_from="await") == is_used_apart
+
+
+def test_a_file_calls_for_the_rules_that_its_words_speak_for() -> None:
+    handled = "async def run(x):\n    try:\n        await x\n    except BaseException:\n        pass\n"
+    served = "@app.while_serving\nasync def serve():\n    await box.start()\n    yield\n    await box.stop()\n"
+    assert codes_by_words(handled, Options()) == {"TLC003", "TLC010", "TLC011"}
+    assert codes_by_words(served, Options()) == {"TLC006"}
+    assert codes_by_words(f"{handled}create_task(run(1))\n", Options()) == Options().codes
+    assert codes_by_words("async def run(x):\n    await x\n", Options()) == frozenset()
 
 
 @pytest.mark.parametrize("name", ["", "x", "missing"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def call_name_of(function: nodes.NodeNG, word: str = "") -> CallName | None:
-    """The mention that a called expression is; None when it ends in no name.
+    """The name by which an expression calls something; None when it ends in none.
 
     With a word, that of the method of this name on the expression.
     """
@@ -31,16 +31,20 @@ def call_name_of(function: nodes.NodeNG, word: str = "") -> CallName | None:
     return None
 
 
+def words_of(facts: Facts, function: nodes.NodeNG) -> list[str]:
+    """The last word of a called expression, and what the module makes it another name for."""
+    word = last_word(function)
+    return [word, *(original for alias, original in facts.tree.aliases if alias == word)]
+
+
 def may_call(facts: Facts, function: nodes.NodeNG, holds: Callable[[Outline, str], bool]) -> bool:
     """Whether something may be so of what a call names, by text alone: here, or in the modules that it leads to.
 
     ``holds`` is asked of a module's outline and a name there. True where the call names nothing that can be followed.
     """
-    word = last_word(function)
-    if not word:
+    if not last_word(function):
         return True
-    words = [word, *(original for alias, original in facts.tree.aliases if alias == word)]
-    if any(holds(facts.outline, one) for one in words):
+    if any(holds(facts.outline, word) for word in words_of(facts, function)):
         return True
     name = call_name_of(function)
     if name is None:

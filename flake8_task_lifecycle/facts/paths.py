@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks
-from flake8_task_lifecycle.facts.call_names import may_call
+from flake8_task_lifecycle.facts.call_names import may_call, words_of
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, positional
 from flake8_task_lifecycle.facts.exceptions import Caught, Exceptions
 from flake8_task_lifecycle.facts.frameworks import Does
@@ -262,15 +262,9 @@ class Paths:
 
     def _may_never(self, function: nodes.NodeNG, *, is_given: bool) -> bool:
         """Whether what a call names may never return, by text alone."""
-        if "raise" in last_word(function).lower() or any(word in _ENDING_WORDS for word in self._words(function)):
+        if "raise" in last_word(function).lower() or not _ENDING_WORDS.isdisjoint(words_of(self._facts, function)):
             return True
         return may_call(self._facts, function, _may_raise if is_given else Outline.may_not_return)
-
-    def _words(self, function: nodes.NodeNG) -> Iterator[str]:
-        """The last word of a function, and what it is another name for."""
-        word = last_word(function)
-        yield word
-        yield from (original for alias, original in self._facts.tree.aliases if alias == word)
 
     @staticmethod
     def _given(call: nodes.Call, knowledge: Knowledge) -> Iterator[int | str]:

@@ -229,7 +229,7 @@ class Spawns:
             return True
         if not self._is_judged or self._outline.kinds(word):
             return False
-        dropped = any(self._homes.may_be_abstract(name) for name, is_dropped in names.items() if is_dropped)
+        dropped = any(self._homes.may_leave_result_open(name) for name, is_dropped in names.items() if is_dropped)
         return dropped and self._evaluator.elsewhere.world.is_implemented_as_wrapper(word)
 
     def _may_be_coroutine(self, call: nodes.Call, word: str) -> bool:
