@@ -52,6 +52,11 @@ def may_call(facts: Facts, function: nodes.NodeNG, holds: Callable[[Outline, str
     return facts.homes is not None and facts.homes.any_holds(name, holds)
 
 
+def may_cancel(facts: Facts, function: nodes.NodeNG) -> bool:
+    """Whether what a call names may cancel something, by text alone."""
+    return may_call(facts, function, lambda outline, name: outline.holds(name, "ancel"))
+
+
 def _written(expression: nodes.NodeNG) -> str:
     """A dotted receiver as written; a call in it stands for what it calls, and ``super()`` for itself."""
     parts: list[str] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.call_names import may_call
+from flake8_task_lifecycle.facts.call_names import may_cancel
 from flake8_task_lifecycle.facts.handed_over import cancels_what_it_returns, returns_cancelled
 from flake8_task_lifecycle.facts.put_aside import put_aside
 from flake8_task_lifecycle.facts.targets import ask
@@ -16,7 +16,6 @@ from flake8_task_lifecycle.facts.together import Concerns
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
-from flake8_task_lifecycle.outline import Outline
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -219,7 +218,7 @@ class Cancelled:
             own = isinstance(node.func, nodes.Attribute) and dotted(node.func.expr) in {"self", "cls"}
             if not own and not node.args:
                 continue
-            if not may_call(self._facts, node.func, _may_cancel):
+            if not may_cancel(self._facts, node.func):
                 continue
             for value in self._facts.evaluator.of(node.func):
                 answer = ask(self._facts, value, cancels_of) if isinstance(value, Definition | External) else None
@@ -276,10 +275,6 @@ class Cancelled:
                     return False
                 return bool(awaited.args) and all(self._waits_for(one, cancelled) for one in awaited.args)
         return self.is_among(self.texts(awaited), cancelled, awaited)
-
-
-def _may_cancel(outline: Outline, function: str) -> bool:
-    return outline.holds(function, "ancel")
 
 
 def _is_false(value: nodes.NodeNG) -> bool:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.call_names import may_call
+from flake8_task_lifecycle.facts.call_names import may_cancel
 from flake8_task_lifecycle.facts.definitions import is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.together import always_runs
-from flake8_task_lifecycle.outline import Outline
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -23,7 +22,7 @@ def returns_cancelled(facts: Facts, call: nodes.Call, is_awaited: bool, members:
 
     ``is_awaited``: what the ``await`` of the call gives is meant.
     """
-    if not may_call(facts, call.func, _may_cancel):
+    if not may_cancel(facts, call.func):
         return False
 
     def question(home: Facts, function: nodes.FunctionDef) -> bool:
@@ -49,7 +48,3 @@ def cancels_what_it_returns(facts: Facts, function: nodes.FunctionDef, members: 
 
 def _is_nothing(value: nodes.NodeNG | None) -> bool:
     return value is None or (isinstance(value, nodes.Const) and value.value is None)
-
-
-def _may_cancel(outline: Outline, function: str) -> bool:
-    return outline.holds(function, "ancel")
