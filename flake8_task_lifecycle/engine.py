@@ -47,7 +47,8 @@ def check(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -
     need not exist. A rule that fails is left out, and so are all of them when no tree can be built (input nested
     too deeply); the loss is logged at debug level.
     """
-    return list(examine(tree, lines, name, options).findings)
+    with collector_paused():
+        return list(examine(tree, lines, name, options).findings)
 
 
 def examine(tree: ast.Module, lines: Sequence[str], name: str, options: Options) -> Examination:

@@ -6,10 +6,8 @@ The search path is the parent of the file's top package, then the nearest ancest
 
 from __future__ import annotations
 
-import ast
 import io
 import os
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -113,8 +111,8 @@ class _Store:
         if tree is not None:
             self._tree_bytes -= tree[0][1]
 
-    def tree(self, module: ModuleFile, build: Callable[[ast.Module, str, str], _Tree]) -> _Tree | None:
-        """The tree that ``build`` makes of a module, its name and its text; None when it cannot be read or parsed."""
+    def tree(self, module: ModuleFile, build: Callable[[str, str], _Tree]) -> _Tree | None:
+        """The tree that ``build`` makes of a module's name and its text; None when it cannot be read or parsed."""
         text = self.text(module.path)
         if text is None:
             return None
@@ -125,9 +123,7 @@ class _Store:
             self._trees.move_to_end(key)
             return cast("_Tree", known[1])
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = build(ast.parse(text), module.name, text)
+            tree = build(module.name, text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         self.builds += 1

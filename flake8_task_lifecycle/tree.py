@@ -10,10 +10,12 @@ import ast
 import copy
 import gc
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import NamedTuple, TypeVar, cast
 
 from astroid import nodes
 from astroid.manager import AstroidManager
@@ -112,13 +114,13 @@ class Tree:
 
     ``calls`` by the last word of what is called; ``arguments``: the names and attributes given to calls, by their last
     word; ``returns`` by function; ``aliases`` are pairs of a name and the last word of what it is another name for, by
-    import or assignment. ``source`` is the tree that ``ast.parse`` made.
+    import or assignment. ``source`` gives the tree that ``ast.parse`` makes.
 
     A function may be hidden: all but its name and its decorators is built when something asks for it, or for a word
     that it holds.
     """
 
-    def __init__(self, source: ast.Module) -> None:
+    def __init__(self, source: Callable[[], ast.Module]) -> None:
         self.source = source
         self.module: nodes.Module = None
         self.calls: Words[nodes.Call] = Words(self, _Shape(after=_OPENED))
@@ -198,13 +200,15 @@ class _HiddenAsyncFunctionDef(_HiddenFunctionDef, nodes.AsyncFunctionDef):
 class _Rebuilder(TreeRebuilder):
     """astroid's rebuilder, made to leave its input alone and to take notes on its way.
 
-    ``lines``: those of the text when functions may stay hidden, None when everything is built at once.
+    ``lines``: those of the text when functions may stay hidden, None when everything is built at once. ``lets_go``:
+    nothing of the input is kept, and what is hidden is parsed again.
     """
 
-    def __init__(self, notes: Tree, lines: Sequence[str] | None) -> None:
+    def __init__(self, notes: Tree, lines: Sequence[str] | None, *, lets_go: bool = False) -> None:
         super().__init__(manager=AstroidManager(), data=None)
         self._notes = notes
         self._lines = lines
+        self._lets_go = lets_go
         self._is_late = False
 
     def _get_doc(self, node: _Documented) -> tuple[_Documented, ast.Constant | None]:
@@ -254,7 +258,8 @@ class _Rebuilder(TreeRebuilder):
         if found is None:
             definition = visit(node, parent)
         else:
-            definition = self._hidden(node, parent, visit)
+            later = partial(_parsed_again, text, node.lineno) if self._lets_go else partial(_undecorated, node)
+            definition = self._hidden(node, parent, visit, later)
             self._notes.hidden[definition] = _Hidden(text, found.is_guarded and isinstance(node, ast.AsyncFunctionDef))
             self._notes.aliases += found.aliases
         self._notes.functions.append(definition)
@@ -265,15 +270,16 @@ class _Rebuilder(TreeRebuilder):
         if self._lines is None or not isinstance(parent, nodes.Module | nodes.ClassDef):
             return ""
         text = "\n".join(self._lines[node.lineno - 1 : node.end_lineno])
-        return text if text.isascii() and ":=" not in text else ""
+        return text if text.isascii() and ":=" not in text and "\f" not in text else ""
 
     def _hidden(
         self,
         node: _Function,
         parent: nodes.NodeNG,
         visit: Callable[[_Function, nodes.NodeNG], nodes.FunctionDef],
+        later: Callable[[], _Function],
     ) -> nodes.FunctionDef:
-        """A function of which only the name and the decorators are built yet."""
+        """A function of which only the name and the decorators are built yet; ``later`` gives the rest."""
         is_coroutine = isinstance(node, ast.AsyncFunctionDef)
         whole = nodes.AsyncFunctionDef if is_coroutine else nodes.FunctionDef
         hidden = whole(
@@ -286,17 +292,15 @@ class _Rebuilder(TreeRebuilder):
         )
         hidden.decorators = self.visit_decorators(node, hidden)
         parent.set_local(node.name, hidden)
-        late = copy.copy(node)
-        late.decorator_list = []
 
         def reveal(function: nodes.FunctionDef) -> None:
             self._is_late = True
             try:
                 with collector_paused():
-                    built = visit(late, parent)
+                    built = visit(later(), parent)
             finally:
                 self._is_late = False
-            parent.locals[node.name].remove(built)
+            parent.locals[function.name].remove(built)
             for part in built.get_children():
                 part.parent = function
             kept = {name: getattr(function, name) for name in ("lineno", "decorators")}
@@ -369,12 +373,46 @@ def build(tree: ast.Module, name: str, text: str | None = None) -> Tree:
     are built only when they are asked for. The input is left unchanged. Raises RecursionError, now or when a function
     is asked for, when the input is nested deeper than the interpreter's stack allows.
     """
-    notes = Tree(tree)
+    notes = Tree(lambda: tree)
     with collector_paused():
-        notes.module = _Rebuilder(notes, None if text is None else text.split("\n")).visit_module(
-            tree, name, "<text>", False
-        )
+        rebuilder = _Rebuilder(notes, None if text is None else text.split("\n"))
+        notes.module = rebuilder.visit_module(tree, name, "<text>", False)
     return notes
+
+
+def build_from_text(name: str, text: str) -> Tree:
+    """astroid's tree of a module that nobody has parsed; what it is made from is not kept, only the text.
+
+    ``name`` is the module's dotted name. Raises what ``ast.parse`` raises, and RecursionError, now or when a function
+    is asked for, when the input is nested deeper than the interpreter's stack allows.
+    """
+    notes = Tree(partial(_parsed, text))
+    with collector_paused():
+        rebuilder = _Rebuilder(notes, text.split("\n"), lets_go=True)
+        notes.module = rebuilder.visit_module(_parsed(text), name, "<text>", False)
+    return notes
+
+
+def _parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def _parsed_again(text: str, line: int) -> _Function:
+    """A function from its own lines, the first of which is this one of its module."""
+    if text[0].isspace():
+        module = _parsed("\n" * (line - 2) + f"if True:\n{text}\n\n")
+        body = cast("ast.If", module.body[0]).body
+    else:
+        body = _parsed("\n" * (line - 1) + f"{text}\n\n").body
+    return cast("_Function", body[0])
+
+
+def _undecorated(function: _Function) -> _Function:
+    function = copy.copy(function)
+    function.decorator_list = []
+    return function
 
 
 class _Survey(NamedTuple):

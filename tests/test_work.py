@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,7 @@ from astroid.rebuilder import TreeRebuilder
 from flake8_runs import DANGLING, SPAWN, TLC, lines_of, plugin_run, run
 
 from flake8_task_lifecycle import engine, tree
-from flake8_task_lifecycle.facts import repeats
+from flake8_task_lifecycle.facts import Facts, facts_of, repeats
 from flake8_task_lifecycle.names import Names
 from flake8_task_lifecycle.options import ALL_CODES, OPT_IN_CODES, Options
 from flake8_task_lifecycle.rules import RULES
@@ -358,9 +360,14 @@ def test_a_function_is_built_for_a_word_only_where_the_word_stands_as_asked() ->
 
 def test_a_tree_with_hidden_bodies_is_the_same_once_all_is_asked_for() -> None:
     text = Path(engine.__file__).read_text(encoding="utf-8") + LIBRARY
-    hidden, whole = tree.build(ast.parse(text), "one", text), tree.build(ast.parse(text), "one")
-    assert hidden.hidden
+    whole = tree.build(ast.parse(text), "one")
     assert not whole.hidden
+    _assert_same_in_the_end(tree.build(ast.parse(text), "one", text), whole)
+    _assert_same_in_the_end(tree.build_from_text("one", text), whole)
+
+
+def _assert_same_in_the_end(hidden: tree.Tree, whole: tree.Tree) -> None:
+    assert hidden.hidden
     for word, calls in whole.calls.items():
         assert [one.as_string() for one in hidden.calls.get(word)] == [one.as_string() for one in calls]
     assert hidden.module.as_string() == whole.module.as_string()
@@ -369,6 +376,52 @@ def test_a_tree_with_hidden_bodies_is_the_same_once_all_is_asked_for() -> None:
     assert {name: len(one.locals) for one in hidden.functions for name in [one.name]} == {
         name: len(one.locals) for one in whole.functions for name in [one.name]
     }
+
+
+def test_a_body_that_is_parsed_again_stands_where_it_stood() -> None:
+    text = "\n\nclass A:\n\t@staticmethod\n\tdef m(x):\n\t\tx.one()\n\n"
+    text += "def f():\n    return two() \\\n\n\x0cdef g(): three()\n"
+    again, whole = tree.build_from_text("one", text), tree.build(ast.parse(text), "one")
+    for word in ("one", "two", "three"):
+        (call,), (expected,) = again.calls.get(word), whole.calls.get(word)
+        assert (call.lineno, call.col_offset, call.end_lineno, call.end_col_offset) == (
+            expected.lineno,
+            expected.col_offset,
+            expected.end_lineno,
+            expected.end_col_offset,
+        )
+    assert not again.hidden
+
+
+def test_nothing_that_was_parsed_is_kept_of_another_module() -> None:
+    gc.collect()
+    before = sum(isinstance(one, ast.AST) for one in gc.get_objects())
+    module = tree.build_from_text("library", LIBRARY * 50)
+    _ = module.calls.get("create_task")
+    gc.collect()
+    assert module.hidden
+    assert sum(isinstance(one, ast.AST) for one in gc.get_objects()) == before
+
+
+def test_what_is_known_of_a_file_is_let_go_before_the_collector_is_on_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[weakref.ref[Facts]] = []
+    alive: list[bool] = []
+
+    def noted(*given: Any) -> Facts:
+        facts = facts_of(*given)
+        known.append(weakref.ref(facts))
+        return facts
+
+    def enable() -> None:
+        gc.collect()
+        alive.append(known[0]() is not None)
+
+    monkeypatch.setattr(engine, "facts_of", noted)
+    with monkeypatch.context() as patch:
+        patch.setattr(gc, "enable", enable)
+        engine.check(ast.parse(LIBRARY), lines_of(LIBRARY), "library.py", Options())
+    gc.enable()
+    assert alive == [False]
 
 
 def test_a_body_that_cannot_be_built_stays_hidden() -> None:

@@ -46,7 +46,7 @@ from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.project import STORE, ModuleFile
 from flake8_task_lifecycle.source import Source
-from flake8_task_lifecycle.tree import Tree, build
+from flake8_task_lifecycle.tree import Tree, build, build_from_text
 
 
 class Facts:
@@ -105,7 +105,7 @@ class Facts:
     @cached_property
     def called(self) -> dict[str, dict[CallName, bool]]:
         """How the module's calls name what they call, by the last word; True where a statement drops what one gives."""
-        return called_in(self.tree.source)
+        return called_in(self.tree.source())
 
     @cached_property
     def min_python(self) -> tuple[int, int] | None:
@@ -160,7 +160,7 @@ def world_of(path: str, text: str, options: Options) -> World:
     """The project around a file, by the name that the file is displayed under and its text."""
 
     def other(world: World, module: ModuleFile, text: Source) -> Facts | None:
-        built = STORE.tree(module, build)
+        built = STORE.tree(module, build_from_text)
         return Facts(built, text, options, world, module) if built is not None else None
 
     return World(path, text, other)
