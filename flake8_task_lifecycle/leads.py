@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName
 
@@ -48,28 +50,36 @@ def called_in(tree: ast.Module) -> dict[str, dict[CallName, bool]]:
     classes: list[tuple[ast.AST, str]] = [(tree, "")]
     while classes:
         home, owner = classes.pop()
-        waiting = [home]
+        waiting: list[Any] = [home]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, ast.Call):
+            kind: Any = type(node)
+            if kind is ast.Call:
                 _note_word(found, node, owner, is_dropped=False)
-            elif isinstance(node, ast.Expr):
-                call = node.value.value if isinstance(node.value, ast.Await) else node.value
-                if isinstance(call, ast.Call):
+            elif kind is ast.Expr:
+                call = node.value.value if type(node.value) is ast.Await else node.value
+                if type(call) is ast.Call:
                     _note_word(found, call, owner, is_dropped=True)
-            elif isinstance(node, ast.ClassDef) and node is not home:
+            elif kind is ast.ClassDef and node is not home:
                 classes.append((node, node.name))
                 continue
-            for name in node._fields:
+            for name in _parts_of(kind):
                 part = getattr(node, name, None)
-                if isinstance(part, list):
-                    waiting += [one for one in part if isinstance(one, ast.AST)]
-                elif isinstance(part, ast.AST) and not isinstance(part, _WITHOUT_CALLS):
+                if type(part) is list:
+                    waiting += [one for one in part if type(one) not in _WITHOUT_CALLS]
+                elif type(part) not in _WITHOUT_CALLS:
                     waiting.append(part)
     return found
 
 
-_WITHOUT_CALLS = (ast.Name, ast.Constant, ast.expr_context)
+_WITHOUT_CALLS = frozenset({ast.Name, ast.Constant, ast.Pass, ast.Import, ast.ImportFrom, type(None), str, int})
+_WITHOUT_NODES = frozenset({"id", "attr", "ctx", "op", "ops", "name", "names", "module", "level", "arg"})
+
+
+@cache
+def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of node that may hold nodes with calls in them."""
+    return tuple(name for name in kind._fields if name not in _WITHOUT_NODES)
 
 
 def _note_word(found: dict[str, dict[CallName, bool]], call: ast.Call, owner: str, *, is_dropped: bool) -> None:

@@ -16,6 +16,8 @@ _LINE = r"[^\n]*(?:[(\[{,]\n[^\n]*){0,4}"  # a line, and those that an open brac
 _BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
 _STATEMENT = 300
 _RECEIVER = re.compile(r"[ \t]+(?:[\w.]|\(\))*$")
+_RECEIVER_BEFORE = re.compile(r"(?:[\w.]|\(\))*$")
+_OPENED = re.compile(r"[ \t]*\(")
 _USED = re.compile(r"\s*(?:[(,)\]};#\n]|$|(?:if|else|or|and|for|in|as|is)\b|[=!]=)")
 _PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
 # A class after the colon of an annotation or the sign of an assignment, behind a name.
@@ -138,6 +140,21 @@ class Outline:
     def leaves_result_open(self, name: str) -> bool:
         """Whether what a function of that name gives its caller is for subclasses to say: abstract, not ``-> None``."""
         return name in self._kinds and name in self.abstract and not all(map(_gives_nothing, self._texts_of(name)))
+
+    def calls_of(self, word: str) -> frozenset[str]:
+        """The functions, as written, that calls of this last word name; what a call gives stands for what is called."""
+        found = (
+            self._written_before(at)
+            for at, end in _places(self._text, word)
+            if _OPENED.match(self._text, end) is not None and not self._text.endswith("def ", 0, at)
+        )
+        return frozenset(f"{before}{word}" for before in found if before[:1] != ".")
+
+    def _written_before(self, at: int) -> str:
+        """The names and dots that stand right before a place."""
+        before = _RECEIVER_BEFORE.search(self._text[max(at - _STATEMENT, 0) : at])
+        written = before[0] if before is not None else ""
+        return written if written.startswith("super()") else written.replace("()", "")
 
     def classes_of(self, name: str) -> tuple[str, ...]:
         """The classes, as written, that a name or attribute is annotated with or made from."""

@@ -34,6 +34,12 @@ def test_calls_are_named_from_the_tree_of_flake8() -> None:
     }
 
 
+def test_an_outline_tells_how_a_function_is_called() -> None:
+    text = "def run(x):\n    await run(x)\n    y = x.run (1)\n    return self.made().run(x) or super().run()\n"
+    assert Outline(text).calls_of("run") == {"run", "x.run", "self.made.run", "super().run"}
+    assert Outline("make(1).run()\nx.run\nrunning()\nrerun()\n").calls_of("run") == frozenset()
+
+
 def test_an_outline_tells_what_may_never_return() -> None:
     shapes = {
         "def f(x):\n    log(x)\n    raise Stop(\n        x\n    )\n": True,

@@ -22,7 +22,7 @@ from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.loops import is_event_loop
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
-from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName, Homes
+from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName, Homes, call_names_of
 from flake8_task_lifecycle.names import dotted, last_word
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
@@ -224,10 +224,12 @@ class Spawns:
         """
         if self._homes is None:
             return False
+        if not self._is_judged:
+            return any(map(self._homes.may_return_task, call_names_of(self._outline.calls_of(word), self._outline)))
         names = self._called().get(word, {})
         if any(map(self._homes.may_return_task, names)):
             return True
-        if not self._is_judged or self._outline.kinds(word):
+        if self._outline.kinds(word):
             return False
         dropped = any(self._homes.may_leave_result_open(name) for name, is_dropped in names.items() if is_dropped)
         return dropped and self._evaluator.elsewhere.world.is_implemented_as_wrapper(word)
