@@ -46,9 +46,11 @@ _GROUP_WORDS = (
     "ctx",
     "context.run",
 )
-_SIGNATURE_END = re.compile(r":[ \t]*(?:#[^\n]*)?\n|:[ \t]*(?=\w)")
+_SIGNATURE_END = re.compile(r"\)\s*(?:->[^:]*)?:[ \t]*(?:#[^\n]*)?(?:\n|(?=\S)|$)")
 _NO_RETURN = re.compile(r"->[ \t]*[\"']?(?:\w+\.)?(?:NoReturn|Never)\b")
-_NOTHING = re.compile(r"->[ \t]*None[ \t]*:")
+# The bracket that closes the parameters, with the annotation behind it where that is a single name.
+_PARAMETERS_END = re.compile(r"\)\s*(?::|->(?:[ \t]*(\w+)[ \t]*:)?)")
+_PLAIN = frozenset({"None", "bool", "bytes", "float", "int", "str"})
 _NOT_GOING_ON = re.compile(r"raise|\bassert\b|exit\b|\babort\b|\bexec|\bquit\b|\bfail\b|\bskip\b")
 _CONTINUATION = re.compile(r"[)\]}#]|(?:elif|else|except|finally)\b|$")
 _CALLED = re.compile(r"((?:[\w.]|\(\)\.)*?)(\w+)[ \t]*\(")
@@ -139,7 +141,11 @@ class Outline:
 
     def leaves_result_open(self, name: str) -> bool:
         """Whether what a function of that name gives its caller is for subclasses to say: abstract, not ``-> None``."""
-        return name in self._kinds and name in self.abstract and not all(map(_gives_nothing, self._texts_of(name)))
+        return (
+            name in self._kinds
+            and name in self.abstract
+            and not all(_gives(text) in _PLAIN for text in self._texts_of(name))
+        )
 
     def calls_of(self, word: str) -> frozenset[str]:
         """The functions, as written, that calls of this last word name; what a call gives stands for what is called."""
@@ -188,7 +194,7 @@ class Outline:
         if function not in self._returned:
             bodies = self._texts_of(function)
             self._returned[function] = frozenset().union(
-                *(_returned_words(body) for body in bodies if "return" in body)
+                *(_returned_words(body) for body in bodies if "return" in body and _gives(body) not in _PLAIN)
             )
         return self._returned[function]
 
@@ -320,8 +326,10 @@ def _tail(statement: str) -> str:
     return statement
 
 
-def _gives_nothing(function: str) -> bool:
-    return _NOTHING.search(_signature_and_end(function)[0]) is not None
+def _gives(function: str) -> str:
+    """The plain name that a function is annotated to return, from the text after its name; else ""."""
+    end = _PARAMETERS_END.search(function)
+    return (end[1] or "") if end is not None else ""
 
 
 def stands_in(text: str, words: str, *, used: bool = False, near: str = "", apart_from: str = "") -> bool:

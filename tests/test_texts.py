@@ -54,6 +54,8 @@ def test_an_outline_tells_what_may_never_return() -> None:
         "def f(x):\n    while True:\n        log(x)\n": True,
         "def f(x):\n    with x:\n        raise Stop(\n            x\n        )  # it\n    # is over\n": True,
         "def f(x): return log(x)\ndef g():\n    raise Stop\n": False,
+        "def f(x: int, y: A[int] = ()) -> dict[str, int]:\n    while x:\n        x -= 1\n    return {x: y}\n": False,
+        "def f(\n    x: int,  # one\n) -> None:  # two\n    x()\n    while True:\n        log(x)\n": True,
     }
     assert {text: Outline(text).may_not_return("f") for text in shapes} == shapes
 
@@ -63,6 +65,7 @@ def test_an_outline_tells_which_results_are_left_to_subclasses() -> None:
     assert Outline(text.format("")).leaves_result_open("f")
     assert Outline(text.format(" -> asyncio.Task")).leaves_result_open("f")
     assert not Outline(text.format(" -> None")).leaves_result_open("f")
+    assert not Outline(text.format(" -> bool").replace("self", "self, x: int = 1")).leaves_result_open("f")
     assert not Outline(text.format("").replace("    @abstractmethod\n", "")).leaves_result_open("f")
 
 
