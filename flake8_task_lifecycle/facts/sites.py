@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from astroid import nodes
 
@@ -18,7 +19,7 @@ from flake8_task_lifecycle.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A spawned task. ``coroutine`` names what runs, "" when the spawn does not show it.
+    """A spawned task. ``coroutine_name`` finds the name of what runs, "" when the spawn does not show it.
 
     ``unheld``: does a normal path leave it held by nobody while it may still run? ``local`` is the local name
     that held it last, "" when the spawn's value is thrown away at once. ``observed``: whether a lost future is known
@@ -28,7 +29,7 @@ class Task:
     span: Span
     form: Form
     spawner: str
-    coroutine: str
+    coroutine_name: Callable[[], str]
     scoped: bool
     keeping: bool
     unheld: Answer
@@ -37,6 +38,11 @@ class Task:
     released: Known
     qualname: str
     observed: Known
+
+    @property
+    def coroutine(self) -> str:
+        """The name of what runs, "" when the spawn does not show it."""
+        return self.coroutine_name()
 
     @property
     def site(self) -> TaskSite:
@@ -73,7 +79,7 @@ def task_of(
         span=source.span_of(spawn.node),
         form=spawn.form,
         spawner=spawn.spawner,
-        coroutine=coroutines.name(spawn.coroutine),
+        coroutine_name=partial(coroutines.name, spawn.coroutine),
         scoped=spawn.scoped,
         keeping=spawn.keeping,
         unheld=ownership.lost,
