@@ -100,6 +100,8 @@ class Facts:
         self.leaks = Leaks(self)
         self.endings = Endings(self)
         self.joined = Joined(self)
+        self._named = 0
+        self._functions: dict[str, list[nodes.FunctionDef]] = {}
         self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}
 
     @cached_property
@@ -127,6 +129,14 @@ class Facts:
     def name_index(self) -> dict[str, list[nodes.NodeNG]]:
         """Every plain name of the module, by name."""
         return index_names(self.tree.module)
+
+    def functions_named(self, name: str) -> list[nodes.FunctionDef]:
+        """The functions of the module with a qualified name, the module's own name apart."""
+        while self._named < len(self.tree.functions):
+            function = self.tree.functions[self._named]
+            self._named += 1
+            self._functions.setdefault(qualified_name(function), []).append(function)
+        return self._functions.get(name, [])
 
     def qualified(self, node: nodes.NodeNG) -> str:
         """``package.module.Class.method`` for a definition of this module."""

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.branches import settled_tests
 from flake8_task_lifecycle.facts.definitions import is_generator
-from flake8_task_lifecycle.facts.owners import enters, names_of, ways_on
+from flake8_task_lifecycle.facts.owners import enters, ways_on
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.thrown import Thrown, Throws, Way
 from flake8_task_lifecycle.facts.uses import Fate
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, named_in, walk
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import enclosing_function, qualified_name
 
@@ -121,7 +120,7 @@ class _Trip:
         self._function = function
         self._value = value
         self._frame = facts.frame(function)
-        self._settled = settled_tests(value, function)
+        self._settled = facts.owners.settled(value, function)
         self._generator = is_generator(function)
         self._visits = 0
 
@@ -177,10 +176,8 @@ class _Trip:
     def _after(self, index: int, held: Names) -> Names | None:
         """The names that hold the task after a step, none when it lost its last one; None when somebody has it."""
         step = self._graph.steps[index]
-        loads, stores = names_of(step)
-        uses = [
-            self._facts.uses.of(load) for load in loads if load.name in held and load in self._frame.loads[load.name]
-        ]
+        loads, stores = named_in(step)
+        uses = [self._facts.uses.of(load) for load in loads if load.name in held and self._frame.reads(load)]
         bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
         if any(use.fate.holds for use in uses) or self._element_uses(step, bound):
             return None
@@ -205,12 +202,12 @@ class _Trip:
         if self._after(index, held) is None:
             yield from self._in_turn(step, held)
             return
-        for thrown in self._throws.at(step, self._function, self._generator):
+        for thrown in self._throws.at(self._graph, index, self._generator):
             yield index, thrown
 
     def _in_turn(self, step: Step, held: Names) -> Iterator[tuple[int, Thrown]]:
         """``for task in tasks: await task``: when one raises, those after it are not reached."""
-        loads, _ = names_of(step)
+        loads, _ = named_in(step)
         bound = frozenset(name for load in loads if load.name in held for name in self._facts.uses.of(load).names)
         uses = [(load, self._facts.uses.of(load)) for load in self._element_uses(step, bound)]
         if any(use.fate is not Fate.AWAITED for _, use in uses):

@@ -114,7 +114,7 @@ def _facts_at(facts: Facts, path: str) -> Facts | None:
 
 
 def _function(facts: Facts, name: str) -> nodes.FunctionDef | None:
-    found = [one for one in facts.tree.functions if qualified_name(one) == name]
+    found = facts.functions_named(name)
     return found[0] if len(found) == 1 else None
 
 

@@ -23,7 +23,7 @@ from flake8_task_lifecycle.facts.loops import is_event_loop
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
 from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName, Homes
-from flake8_task_lifecycle.names import dotted, last_word
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.tree import Tree
@@ -130,6 +130,7 @@ class Spawns:
         self._by_call: dict[nodes.Call, Spawn | None] = {}
         self._wrappers: dict[str, bool] = {}
         self._all: list[Spawn] | None = None
+        self._by_function: dict[nodes.FunctionDef | None, list[Spawn]] | None = None
         self._is_end_of_wrappers = cache(self._find_end_of_wrappers)
 
     def all(self) -> list[Spawn]:
@@ -140,6 +141,14 @@ class Spawns:
             found += self._from_callbacks()
             self._all = sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
         return self._all
+
+    def inside(self, function: nodes.FunctionDef | None) -> list[Spawn]:
+        """The spawns that stand in a function itself, in source order."""
+        if self._by_function is None:
+            self._by_function = {}
+            for spawn in self.all():
+                self._by_function.setdefault(enclosing_function(spawn.node), []).append(spawn)
+        return self._by_function.get(function, [])
 
     def of(self, call: nodes.Call) -> Spawn | None:
         """The spawn that a call is; None when it is none, or not known to be one."""

@@ -55,9 +55,16 @@ class Throws:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._thrown: dict[tuple[Graph, int], tuple[Thrown, ...]] = {}
 
-    def at(self, step: Step, function: nodes.FunctionDef, generator: bool) -> Iterator[Thrown]:
+    def at(self, graph: Graph, index: int, generator: bool) -> tuple[Thrown, ...]:
         """What a step can throw."""
+        key = graph, index
+        if key not in self._thrown:
+            self._thrown[key] = tuple(self._find(graph.steps[index], graph.function, generator))
+        return self._thrown[key]
+
+    def _find(self, step: Step, function: nodes.FunctionDef, generator: bool) -> Iterator[Thrown]:
         statement = step.statement
         if isinstance(statement, nodes.Try | nodes.TryStar | nodes.ExceptHandler):
             return
