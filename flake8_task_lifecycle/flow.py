@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from astroid import nodes
 
@@ -94,17 +95,20 @@ class Graph:
         exits = _Exits(returned=lambda: self.exit, raised=lambda: self.raised)
         self.entry = self._block(function.body, self.exit, exits)
         self._runs: dict[int, tuple[_Run, int]] = {}
-        self._before: dict[int, list[int]] | None = None
 
-    @property
+    @cached_property
+    def has_loops(self) -> bool:
+        """Whether a step can follow one that stands further down."""
+        return any(isinstance(step.statement, nodes.For | nodes.While) for step in self.steps)
+
+    @cached_property
     def before(self) -> dict[int, list[int]]:
         """For each step those that it can follow."""
-        if self._before is None:
-            self._before = {}
-            for index, step in enumerate(self.steps):
-                for target, _ in step.edges:
-                    self._before.setdefault(target, []).append(index)
-        return self._before
+        found: dict[int, list[int]] = {}
+        for index, step in enumerate(self.steps):
+            for target, _ in step.edges:
+                found.setdefault(target, []).append(index)
+        return found
 
     def onward(self, index: int, before: int, names: frozenset[str]) -> tuple[int, int]:
         """The next step from ``index`` on that tests something or has one of the names in it, and the one before it.

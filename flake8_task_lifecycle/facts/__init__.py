@@ -17,6 +17,7 @@ from flake8_task_lifecycle.facts.endings import Endings
 from flake8_task_lifecycle.facts.entries import Entries
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.exceptions import Exceptions
+from flake8_task_lifecycle.facts.families import Named
 from flake8_task_lifecycle.facts.finished import Finished
 from flake8_task_lifecycle.facts.frames import frame_of
 from flake8_task_lifecycle.facts.handlers import Handlers
@@ -100,6 +101,7 @@ class Facts:
         self.leaks = Leaks(self)
         self.endings = Endings(self)
         self.joined = Joined(self)
+        self.attribute = cache(partial(Named, self))
         self._named = 0
         self._functions: dict[str, list[nodes.FunctionDef]] = {}
         self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}

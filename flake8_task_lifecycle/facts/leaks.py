@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.definitions import is_generator
 from flake8_task_lifecycle.facts.owners import enters, ways_on
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.thrown import Thrown, Throws, Way
@@ -121,8 +120,8 @@ class _Trip:
         self._value = value
         self._frame = facts.frame(function)
         self._settled = facts.owners.settled(value, function)
-        self._generator = is_generator(function)
         self._visits = 0
+        self._last_line: int | None = None
 
     def first_leak(self, names: Names) -> tuple[Way, nodes.NodeNG] | None:
         """The first step, errors before cancellations, that leaves the task running: how, and its statement."""
@@ -136,6 +135,8 @@ class _Trip:
                 place = (_ORDER.index(thrown.way), node.lineno or 0)
                 if (best is None or place < best) and self._leaks(origin, held, thrown):
                     best, found = place, (thrown.way, node)
+            if best is not None and best[0] == 0 and not self._graph.has_loops:
+                self._last_line = best[1]
         return found
 
     def leaks_from(self, statement: nodes.NodeNG, names: Names) -> bool:
@@ -161,9 +162,14 @@ class _Trip:
             seen.add((index, held, entered))
             self._count()
             yield index, held
-            now = self._after(index, held)
+            now = None if self._is_past(index) else self._after(index, held)
             if now:
                 waiting += [(target, now, index) for target in self._onward(index, now, entered=entered)]
+
+    def _is_past(self, index: int) -> bool:
+        """Whether all that can follow a step comes after the line of the answer, which nothing there can change."""
+        statement = self._graph.steps[index].statement
+        return self._last_line is not None and statement is not None and (statement.lineno or 0) >= self._last_line
 
     def _count(self) -> None:
         self._visits += 1
@@ -202,7 +208,7 @@ class _Trip:
         if self._after(index, held) is None:
             yield from self._in_turn(step, held)
             return
-        for thrown in self._throws.at(self._graph, index, self._generator):
+        for thrown in self._throws.at(self._graph, index):
             yield index, thrown
 
     def _in_turn(self, step: Step, held: Names) -> Iterator[tuple[int, Thrown]]:

@@ -71,6 +71,7 @@ class Owners:
         self._asked_again = cache(asked_again)
         self._settled = cache(Settled)
         self._aliases = cache(self._find_aliases)
+        self._strongest: dict[int, tuple[Use, tuple[Use, ...]]] = {}
         self._given_away = cache(self._find_given_away)
 
     def of(self, value: nodes.NodeNG) -> Ownership:
@@ -131,7 +132,13 @@ class Owners:
         if walk_state.lost is not None:
             answer = Answer(Known.YES, evidence=(self._evidence(value, "spawned here"), walk_state.lost))
             return Ownership(answer, "nobody", walk_state.lost_name or name, uses)
-        return _held(strongest([one for one in uses if one.fate.holds]), name, uses)
+        return _held(self._holding(uses), name, uses)
+
+    def _holding(self, uses: tuple[Use, ...]) -> Use:
+        """The strongest of the uses that hold the task; the aliases of one name are shared, and so is their answer."""
+        if id(uses) not in self._strongest:
+            self._strongest[id(uses)] = strongest([one for one in uses if one.fate.holds]), uses
+        return self._strongest[id(uses)][0]
 
     def _closure(self, frame: Frame, name: str) -> bool:
         """Whether a nested function holds a local, other than one that is only the task's own done callback."""

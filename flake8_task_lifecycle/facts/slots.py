@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache, cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -223,19 +224,17 @@ def touches_in(facts: Facts, place: Place, lineage: frozenset[str], *, is_foreig
         yield from _touches_of_global(facts, place, is_foreign)
         return
     answers: dict[str, Known] = {}
-    nodes_found = [
-        *facts.tree.attribute_loads.get(place.attribute, ()),
-        *facts.tree.attribute_stores.get(place.attribute, ()),
-    ]
-    for node in nodes_found:
-        owner = facts.evaluator.classes.of_self(node.expr)
-        key = facts.qualified(owner) if owner is not None else f"{dotted(node.expr)}@{qualified_name(node)}"
+    named = facts.attribute(place.attribute)
+    found = [(order, node, known) for own, known in named.sharing(place.home, lineage) for order, node in own]
+    for order, node in named.of_others:
+        key = f"{dotted(node.expr)}@{qualified_name(node)}"
         if key not in answers or not dotted(node.expr):
             answers[key] = related(facts, node.expr, place.home, lineage, place.attribute)
-        if answers[key] is not Known.NO:
-            sure = answers[key] is Known.YES
+        found.append((order, node, answers[key]))
+    for _, node, known in sorted(found, key=itemgetter(0)):
+        if known is not Known.NO:
             for kind in _kinds(facts, place, node):
-                yield Touch(kind, node, sure)
+                yield Touch(kind, node, known is Known.YES)
     yield from _by_name(facts, place)
 
 

@@ -160,6 +160,11 @@ class Spawns:
             self._by_call[call] = self._classify(call)
         return self._by_call[call]
 
+    def may_be_wrapped(self, call: nodes.Call) -> bool:
+        """Whether a call may spawn by what the function that it calls returns."""
+        word = last_word(call.func)
+        return word not in _SPAWN_WORDS and self._may_spawn(word)
+
     def _may_spawn(self, word: str) -> bool:
         """Whether a call of this last word may spawn: a known name, another name for one, or a wrapper by its text."""
         return word in self._known_words or self._is_wrapper(word)
