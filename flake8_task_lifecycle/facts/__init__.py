@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache, cached_property, partial
 
 from astroid import nodes
@@ -48,6 +49,8 @@ from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.project import STORE, ModuleFile
 from flake8_task_lifecycle.source import Source
 from flake8_task_lifecycle.tree import Tree, build
+
+_QUOTED = re.compile(r"""(?=(["'])(\w+)\1)""")
 
 
 class Facts:
@@ -102,6 +105,8 @@ class Facts:
         self.endings = Endings(self)
         self.joined = Joined(self)
         self.attribute = cache(partial(Named, self))
+        self._classes: dict[str, nodes.ClassDef] = {}
+        self._placed = 0
         self._named = 0
         self._functions: dict[str, list[nodes.FunctionDef]] = {}
         self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}
@@ -131,6 +136,20 @@ class Facts:
     def name_index(self) -> dict[str, list[nodes.NodeNG]]:
         """Every plain name of the module, by name."""
         return index_names(self.tree.module)
+
+    @cached_property
+    def quoted(self) -> frozenset[str]:
+        """The words of the text that stand alone between quotes."""
+        said = (line.partition("#")[0] for line in self.source.lines if '"' in line or "'" in line)
+        return frozenset(word for line in said for _, word in _QUOTED.findall(line))
+
+    def class_named(self, name: str) -> nodes.ClassDef | None:
+        """The first class of the module with a qualified name."""
+        while self._placed < len(self.tree.classes):
+            owner = self.tree.classes[self._placed]
+            self._placed += 1
+            self._classes.setdefault(self.qualified(owner), owner)
+        return self._classes.get(name)
 
     def functions_named(self, name: str) -> list[nodes.FunctionDef]:
         """The functions of the module with a qualified name, the module's own name apart."""

@@ -131,9 +131,9 @@ class Named:
 def _related_name(facts: Facts, name: str, home: str, lineage: frozenset[str], attribute: str) -> Known:
     if name in lineage:
         return Known.YES
-    for owner in facts.tree.classes:
-        if facts.qualified(owner) == name:
-            return _related_class(facts, owner, home, lineage, attribute)
+    own = facts.class_named(name)
+    if own is not None:
+        return _related_class(facts, own, home, lineage, attribute)
 
     def question(home_facts: Facts, node: nodes.NodeNG) -> Known:
         if not isinstance(node, nodes.ClassDef):

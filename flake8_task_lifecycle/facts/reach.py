@@ -139,10 +139,9 @@ def _is_reached(facts: Facts, function: nodes.FunctionDef, depth: int, seen: fro
     others = None if _is_looked_up(facts, function) else facts.world.mentioning(function.name)
     if others is None:
         return True
-    quoted = re.compile(rf"""(["']){re.escape(function.name)}\1""")
     relays: list[tuple[Facts, nodes.FunctionDef]] = []
     for other in [facts, *(one for one in others if one is not facts)]:
-        if any(function.name in line and quoted.search(line.partition("#")[0]) for line in other.source.lines):
+        if function.name in other.quoted:
             return True
         for node in _mentions(other, function):
             known = _may_be(facts, function, other, node)

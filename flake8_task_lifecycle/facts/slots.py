@@ -147,7 +147,7 @@ class Slots:
         if names is None or len(names) != 1:
             return None
         name = next(iter(names))
-        if any(self._facts.qualified(owner) == name for owner in self._facts.tree.classes):
+        if self._facts.class_named(name) is not None:
             return name
         return self._facts.world.ask(
             name, lambda home, node: home.qualified(node) if isinstance(node, nodes.ClassDef) else None
@@ -160,7 +160,7 @@ class Slots:
     def lineage(self, home: str) -> frozenset[str]:
         """The qualified names of the class ``home`` and its bases."""
         if home not in self._lineages:
-            found = next((owner for owner in self._facts.tree.classes if self._facts.qualified(owner) == home), None)
+            found = self._facts.class_named(home)
             if found is not None:
                 self._lineages[home] = ancestors(self._facts, found)
             else:

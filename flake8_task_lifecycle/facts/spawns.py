@@ -207,19 +207,25 @@ class Spawns:
         return self._wrappers[word]
 
     def _leads_to_spawn(self, word: str) -> bool:
-        waiting, seen = [word], {word}
+        waiting, led_by = [word], {word: ""}
         while waiting:
             one = waiting.pop()
-            if self._is_end_of_wrappers(one):
+            if self._wrappers.get(one) is False:
+                continue
+            if self._wrappers.get(one) or self._is_end_of_wrappers(one):
+                while one:
+                    self._wrappers[one] = True
+                    one = led_by[one]
                 return True
             further = {
                 called
                 for before, called in (self._outline.returned_by(one) if self._may_wrap else ())
                 if called in _SPAWNING or before in _OWN_RECEIVERS or before.rstrip(".") in self._outline.bindings
             }
-            further = {*further, *self._originals.get(one, ())} - seen
-            seen |= further
+            further = {*further, *self._originals.get(one, ())} - led_by.keys()
+            led_by |= dict.fromkeys(further, one)
             waiting += sorted(further)
+        self._wrappers |= dict.fromkeys(led_by, False)
         return False
 
     @cached_property
