@@ -77,6 +77,7 @@ SHAPES: dict[str, tuple[Shape, tuple[int, ...]]] = {
     "dropped, in one function": (one_function(lambda _: f"    {SPAWN}\n"), SIZES),
     "dropped, each in a function": (functions(f"    {SPAWN}\n"), SIZES),
     "held by attributes of one class": (one_class(lambda one: f"        self.t{one} = {SPAWN}\n"), SIZES),
+    "held by one attribute of one class": (one_class(lambda _: f"        self.t = {SPAWN}\n"), SIZES),
     "held by locals of one function": (one_function(lambda one: f"    t{one} = {SPAWN}\n"), SIZES),
     "held by a local, each in a function": (functions(f"    t = {SPAWN}\n    await t\n"), SIZES),
     "held by one collection": (

@@ -46,6 +46,9 @@ class Kind(Enum):
     REMOVE = "remove"
 
 
+RELEASING = frozenset({Kind.CANCEL, Kind.AWAIT})
+
+
 @dataclass(frozen=True, slots=True)
 class SlotEvent:
     """One event. ``function`` is the qualified name inside its module, "" at module level.
@@ -92,6 +95,8 @@ class Slots:
         self._facts = facts
         self._events: dict[Place, tuple[SlotEvent, ...]] = {}
         self.places = cache(self._places)
+        self.released_in = cache(self._find_released_in)
+        self.replaced_in = cache(self._find_replaced_in)
 
     def of(self, spawn: Spawn) -> Slot | None:
         """The slot that a spawn's task is put into; None when it is put into none, or into several."""
@@ -175,6 +180,17 @@ class Slots:
         if place not in self._events:
             self._events[place] = tuple(events_in(self._facts, place, self.lineage(place.home)))
         return self._events[place]
+
+    def _find_released_in(self, place: Place) -> frozenset[str]:
+        """The functions that release what a slot holds; none where it is handed to somebody too."""
+        own = self.events(place)
+        if any(event.kind is Kind.HANDED for event in own):
+            return frozenset()
+        return frozenset(event.function for event in own if event.kind in RELEASING)
+
+    def _find_replaced_in(self, place: Place) -> frozenset[str]:
+        """The functions that put something else, or nothing, into a slot."""
+        return frozenset(event.function for event in self.events(place) if event.kind in {Kind.CLEAR, Kind.STORE})
 
     def elsewhere(self, place: Place) -> tuple[SlotEvent, ...] | None:
         """What the project's other modules do with a slot; None when that cannot be told within the budget.

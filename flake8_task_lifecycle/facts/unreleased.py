@@ -273,8 +273,7 @@ class Held:
         if not answers or not all(answers):
             return ""
         runs = coroutine_answers(self._facts, spawn, lambda _, function: qualified_name(function))
-        own = self._facts.slots.events(place)
-        if any(event.kind in {Kind.CLEAR, Kind.STORE} and event.function in runs for event in own):
+        if not self._facts.slots.replaced_in(place).isdisjoint(runs):
             return ""
         lineage = self._facts.slots.lineage(place.home)
         stopped = sorted(one for home in lineage for one in self._stopped.get(home, ()))
