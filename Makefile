@@ -53,6 +53,8 @@ slow: $(SLOW_STAMP)
 
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m tests.bench
+	$(BENCH)/bin/python tests/bench_growth.py --write docs/performance.md
+	$(BENCH)/bin/python tests/bench_memory.py
 
 docs: $(DOCS_STAMP)
 	$(BIN)/python docs/generate.py

@@ -7,9 +7,11 @@ managers). A ``finally`` body is copied once for each way that leads through it 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from astroid import nodes
 
@@ -36,6 +38,7 @@ class Step:
     statement: nodes.NodeNG | None
     parts: tuple[nodes.NodeNG, ...]
     edges: list[tuple[int, Label]]
+    names: tuple[tuple[nodes.Name, ...], frozenset[str]] | None = None
 
 
 _Target = Callable[[], int]
@@ -51,6 +54,34 @@ class _Exits:
     continued: _Target | None = None
 
 
+class _Run:
+    """Steps that plainly follow one another, with the places at which each name is mentioned."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self._mentions: dict[str, list[int]] = {}
+
+    def add(self, index: int, step: Step) -> None:
+        """Put a step at the end."""
+        loads, stores = named_in(step)
+        for name in stores.union(load.name for load in loads):
+            self._mentions.setdefault(name, []).append(len(self.steps))
+        self.steps.append(index)
+
+    def next_mention(self, place: int, names: frozenset[str]) -> int | None:
+        """The first place from this one on at which one of the names is mentioned."""
+        found = []
+        for name in names:
+            places = self._mentions.get(name, ())
+            at = bisect_left(places, place)
+            if at < len(places):
+                found.append(places[at])
+        return min(found, default=None)
+
+
+_TESTING = (nodes.If, nodes.While, nodes.For, nodes.Assert, nodes.MatchCase)
+
+
 class Graph:
     """The steps of one function. ``exit`` is reached by return and by falling off the end, ``raised`` by an error."""
 
@@ -63,6 +94,60 @@ class Graph:
         self.raised = self._add(None, (), [])
         exits = _Exits(returned=lambda: self.exit, raised=lambda: self.raised)
         self.entry = self._block(function.body, self.exit, exits)
+        self._runs: dict[int, tuple[_Run, int]] = {}
+
+    @cached_property
+    def has_loops(self) -> bool:
+        """Whether a step can follow one that stands further down."""
+        return any(isinstance(step.statement, nodes.For | nodes.While) for step in self.steps)
+
+    @cached_property
+    def before(self) -> dict[int, list[int]]:
+        """For each step those that it can follow."""
+        found: dict[int, list[int]] = {}
+        for index, step in enumerate(self.steps):
+            for target, _ in step.edges:
+                found.setdefault(target, []).append(index)
+        return found
+
+    def onward(self, index: int, before: int, names: frozenset[str]) -> tuple[int, int]:
+        """The next step from ``index`` on that tests something or has one of the names in it, and the one before it.
+
+        What lies between are steps that plainly follow one another; they are not looked at one by one.
+        """
+        while (following := self._follower(index)) is not None:
+            if index not in self._runs:
+                self._note_run(index)
+            run, place = self._runs[index]
+            at = run.next_mention(place, names)
+            if at == place:
+                break
+            if at is not None:
+                return run.steps[at], run.steps[at - 1]
+            before = run.steps[-1]
+            following = self._follower(before)
+            assert following is not None
+            index = following
+        return index, before
+
+    def _follower(self, index: int) -> int | None:
+        """The one step that plainly follows a step which tests nothing; None for other steps."""
+        step = self.steps[index]
+        if isinstance(step.statement, _TESTING):
+            return None
+        further = [target for target, label in step.edges if label is not Label.RAISE]
+        return further[0] if len(further) == 1 else None
+
+    def _note_run(self, index: int) -> None:
+        run = _Run()
+        current: int | None = index
+        while current is not None and current not in self._runs:
+            following = self._follower(current)
+            if following is None:
+                break
+            self._runs[current] = run, len(run.steps)
+            run.add(current, self.steps[current])
+            current = following
 
     def at(self, statement: nodes.NodeNG) -> Sequence[int]:
         """The steps of a statement: one, or one for each copy of the ``finally`` it stands in; none if unreachable."""
@@ -250,6 +335,22 @@ def inside(block: nodes.NodeNG) -> tuple[nodes.NodeNG, ...]:
     if found is None:
         found = block.__dict__[_INSIDE] = tuple(walk(block.body))
     return found
+
+
+def named_in(step: Step) -> tuple[tuple[nodes.Name, ...], frozenset[str]]:
+    """The names that a step loads, and those that it binds anew."""
+    if step.names is None:
+        loads: list[nodes.Name] = []
+        stores: set[str] = set()
+        for node in walk(step.parts):
+            if isinstance(node, nodes.Name):
+                loads.append(node)
+            elif isinstance(node, nodes.AssignName | nodes.DelName) and not isinstance(
+                node.parent, nodes.Comprehension | nodes.AugAssign
+            ):
+                stores.add(node.name)
+        step.names = tuple(loads), frozenset(stores)
+    return step.names
 
 
 def walk(parts: Iterable[nodes.NodeNG]) -> Iterator[nodes.NodeNG]:

@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ]
     print("\n".join([*lines, *notes]))
     if options.write:
-        written_between_marks(options.write, lines)
+        written_between_marks(options.write, lines, of=f", {len(WHEELS)} projects")
     if options.profile:
         for kind in KINDS:
             print_profile(kind, samples_of(kind, options))
@@ -302,13 +302,13 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in padded]
 
 
-def written_between_marks(page: Path, lines: Sequence[str]) -> None:
-    """Puts the tables, with today's date, between the two marks of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
+def written_between_marks(page: Path, lines: Sequence[str], marks: tuple[str, str] = MARKS, of: str = "") -> None:
+    """Puts the tables, with today's date and what was measured, between the two marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(marks[0])
+    _, _, after = rest.partition(marks[1])
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    body = "\n".join([MARKS[0], "", f"Measured on {today}, {len(WHEELS)} projects.", "", *lines])
-    page.write_text(f"{before}{body}{MARKS[1]}{after}", encoding="utf-8")
+    body = "\n".join([marks[0], "", f"Measured on {today}{of}.", "", *lines])
+    page.write_text(f"{before}{body}{marks[1]}{after}", encoding="utf-8")
 
 
 def print_profile(title: str, samples: Sequence[Sample]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable
 
 import pytest
 from corpus import within
 from flake8_runs import SPAWN, lines_of
+from shapes import SHAPES as SHAPES_OF_ANY_SIZE
+from shapes import Shape, repeated, text_of
 
 from flake8_task_lifecycle import engine
-from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.options import ALL_CODES, Options
 
 SECONDS = 20
 """Each shape takes well under a second: what follows every path never ends."""
@@ -18,13 +21,6 @@ SECONDS = 20
 ONLY_TLC001 = Options(codes=frozenset({"TLC001"}))
 WRAPPER = f"    return {SPAWN}\n"
 METHOD = f"    async def m(self):\n        self.go()\n        {SPAWN}\n"
-
-Shape = Callable[[int], str]
-
-
-def repeated(count: int, line: Callable[[int], str]) -> str:
-    """A line for each number."""
-    return "".join(line(one) for one in range(count))
 
 
 def nested(count: int, opening: Callable[[int], str], body: str, closing: str = "") -> str:
@@ -211,3 +207,45 @@ def test_a_chain_of_hundreds_is_given_up_or_answered(monkeypatch: pytest.MonkeyP
     with within(SECONDS):
         found = engine.check(ast.parse(text), lines_of(text), "case.py", ONLY_TLC001)
     assert len(found) in (0, expected)
+
+
+STEPS_A_LINE = 1.5
+"""How much the steps that the engine takes for a line may grow from one size to the next."""
+
+
+def steps(text: str) -> int:
+    """The calls that a check of a text makes, once what it needs is imported."""
+    made = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event in ("call", "c_call")
+
+    tree, lines = ast.parse(text), lines_of(text)
+    sys.setprofile(count)
+    try:
+        engine.check(tree, lines, "case.py", Options(codes=ALL_CODES))
+    finally:
+        sys.setprofile(None)
+    return made
+
+
+GROWING = pytest.mark.xfail(strict=True, reason="the paths from each handler lead through all those below it")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=GROWING) if one == "handlers in handlers" else one for one in SHAPES_OF_ANY_SIZE],
+)
+def test_the_steps_for_a_line_do_not_grow_with_the_file(name: str) -> None:
+    _, sizes = SHAPES_OF_ANY_SIZE[name]
+    steps(text_of(name, sizes[0]))
+    counted = [steps(text) / text.count("\n") for text in (text_of(name, size) for size in (sizes[0], 2 * sizes[0]))]
+    assert counted[1] <= STEPS_A_LINE * counted[0], counted
+
+
+@pytest.mark.parametrize(("name", "size"), [("a chain of wrappers", 300), ("functions in functions", 95)])
+def test_no_rule_is_lost_on_a_long_chain(name: str, size: int) -> None:
+    text = text_of(name, size)
+    with within(SECONDS):
+        assert engine.check(ast.parse(text), lines_of(text), "case.py", Options(codes=ALL_CODES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache, cached_property, partial
 
 from astroid import nodes
@@ -17,6 +18,7 @@ from flake8_task_lifecycle.facts.endings import Endings
 from flake8_task_lifecycle.facts.entries import Entries
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.exceptions import Exceptions
+from flake8_task_lifecycle.facts.families import Named
 from flake8_task_lifecycle.facts.finished import Finished
 from flake8_task_lifecycle.facts.frames import frame_of
 from flake8_task_lifecycle.facts.handlers import Handlers
@@ -47,6 +49,8 @@ from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.project import STORE, ModuleFile
 from flake8_task_lifecycle.source import Source
 from flake8_task_lifecycle.tree import Tree, build, build_from_text
+
+_QUOTED = re.compile(r"""(?=(["'])(\w+)\1)""")
 
 
 class Facts:
@@ -100,6 +104,11 @@ class Facts:
         self.leaks = Leaks(self)
         self.endings = Endings(self)
         self.joined = Joined(self)
+        self.attribute = cache(partial(Named, self))
+        self._classes: dict[str, nodes.ClassDef] = {}
+        self._placed = 0
+        self._named = 0
+        self._functions: dict[str, list[nodes.FunctionDef]] = {}
         self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}
 
     @cached_property
@@ -127,6 +136,28 @@ class Facts:
     def name_index(self) -> dict[str, list[nodes.NodeNG]]:
         """Every plain name of the module, by name."""
         return index_names(self.tree.module)
+
+    @cached_property
+    def quoted(self) -> frozenset[str]:
+        """The words of the text that stand alone between quotes."""
+        said = (line.partition("#")[0] for line in self.source.lines if '"' in line or "'" in line)
+        return frozenset(word for line in said for _, word in _QUOTED.findall(line))
+
+    def class_named(self, name: str) -> nodes.ClassDef | None:
+        """The first class of the module with a qualified name."""
+        while self._placed < len(self.tree.classes):
+            owner = self.tree.classes[self._placed]
+            self._placed += 1
+            self._classes.setdefault(self.qualified(owner), owner)
+        return self._classes.get(name)
+
+    def functions_named(self, name: str) -> list[nodes.FunctionDef]:
+        """The functions of the module with a qualified name, the module's own name apart."""
+        while self._named < len(self.tree.functions):
+            function = self.tree.functions[self._named]
+            self._named += 1
+            self._functions.setdefault(qualified_name(function), []).append(function)
+        return self._functions.get(name, [])
 
     def qualified(self, node: nodes.NodeNG) -> str:
         """``package.module.Class.method`` for a definition of this module."""

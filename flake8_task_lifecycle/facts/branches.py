@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -126,38 +128,72 @@ def _is_one_of(expression: nodes.NodeNG, names: frozenset[str]) -> bool:
     return isinstance(expression, nodes.Name | nodes.AssignName) and expression.name in names
 
 
-def settled_tests(spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str, bool]:
-    """The tests whose outcome is known wherever a task runs on, by their text.
+class Settled:
+    """The tests of one function whose outcome is known where a task of it runs on."""
 
-    These are the tests of the ``if`` statements around the spawn, of those before it that leave the block, the names
-    that the loops around it go through, and the names set to a constant beside it. One that reads a name which is bound
-    again further down is left out.
-    """
-    settled: dict[str, bool] = {}
-    stores = [node for node in inside(function) if isinstance(node, nodes.AssignName)]
+    def __init__(self, function: nodes.FunctionDef) -> None:
+        self._function = function
+        self._last_stores: dict[str, int] = {}
+        for node in inside(function):
+            if isinstance(node, nodes.AssignName):
+                self._last_stores[node.name] = max(self._last_stores.get(node.name, 0), node.lineno or 0)
+        self._blocks: dict[nodes.NodeNG, list[_Block]] = {}
 
-    def settle(test: nodes.NodeNG, outcome: bool) -> None:
-        read = {node.name for node in walk([test]) if isinstance(node, nodes.Name | nodes.AssignName)}
-        if not any(store.name in read and store.lineno > test.lineno for store in stores):
-            settled.setdefault(*decided(test, outcome))
+    def where(self, spawn: nodes.NodeNG) -> dict[str, bool]:
+        """The tests whose outcome is known wherever a task runs on that is spawned here, by their text.
 
-    child, parent = spawn, spawn.parent
-    while child is not function:
-        if isinstance(parent, nodes.If) and child is not parent.test:
-            settle(parent.test, child in parent.body)
-        for source in _gone_through(child, parent):
-            settle(source, True)
-        for sibling in _siblings(child, parent):
-            if isinstance(sibling, nodes.If) and sibling.lineno < child.lineno and _leaves(sibling):
-                settle(sibling.test, False)
-            if (
-                isinstance(sibling, nodes.Assign)
-                and isinstance(sibling.value, nodes.Const)
-                and child is spawn.statement()
-            ):
-                settle(sibling.targets[0], bool(sibling.value.value))
-        child, parent = parent, parent.parent
-    return settled
+        These are the tests of the ``if`` statements around the spawn, of those before it that leave the block, the
+        names that the loops around it go through, and the names set to a constant beside it. One that reads a name
+        which is bound again further down is left out.
+        """
+        settled: dict[str, bool] = {}
+
+        def settle(test: nodes.NodeNG, outcome: bool) -> None:
+            read = {node.name for node in walk([test]) if isinstance(node, nodes.Name | nodes.AssignName)}
+            if not any(self._last_stores.get(name, 0) > test.lineno for name in read):
+                settled.setdefault(*decided(test, outcome))
+
+        statement = spawn.statement()
+        child, parent = spawn, spawn.parent
+        while child is not self._function:
+            if isinstance(parent, nodes.If) and child is not parent.test:
+                settle(parent.test, child in parent.body)
+            for source in _gone_through(child, parent):
+                settle(source, True)
+            block = self._block_of(child, parent)
+            for sibling in block.telling if block is not None else ():
+                if isinstance(sibling, nodes.If) and sibling.lineno < child.lineno:
+                    settle(sibling.test, False)
+                if isinstance(sibling, nodes.Assign) and child is statement:
+                    settle(sibling.targets[0], bool(sibling.value.value))
+            child, parent = parent, parent.parent
+        return settled
+
+    def _block_of(self, statement: nodes.NodeNG, parent: nodes.NodeNG) -> _Block | None:
+        """The block that a statement stands in; None for an expression."""
+        if parent not in self._blocks:
+            lists = [getattr(parent, name, None) for name in ("body", "orelse", "finalbody")]
+            self._blocks[parent] = [_Block.of(one) for one in lists if isinstance(one, list)]
+        return next((block for block in self._blocks[parent] if statement in block.statements), None)
+
+
+class _Block(NamedTuple):
+    """The statements of one block, and those of them that settle a test of what comes after."""
+
+    statements: frozenset[nodes.NodeNG]
+    telling: tuple[nodes.NodeNG, ...]
+
+    @classmethod
+    def of(cls, statements: list[nodes.NodeNG]) -> _Block:
+        """The block of these statements."""
+        return cls(frozenset(statements), tuple(filter(_tells, statements)))
+
+
+def _tells(statement: nodes.NodeNG) -> bool:
+    """Whether a statement may settle a test: a branch that leaves the block, or a name set to a constant."""
+    if isinstance(statement, nodes.If):
+        return _leaves(statement)
+    return isinstance(statement, nodes.Assign) and isinstance(statement.value, nodes.Const)
 
 
 def _gone_through(child: nodes.NodeNG, parent: nodes.NodeNG) -> list[nodes.NodeNG]:
@@ -182,7 +218,7 @@ def asked_again(function: nodes.FunctionDef) -> frozenset[str]:
         if isinstance(node, nodes.If | nodes.While) and _reads_only(node.test, constant)
         for text in [decided(node.test, True)[0]]
     ]
-    again = frozenset(text for text in asked if asked.count(text) > 1)
+    again = frozenset(text for text, times in Counter(asked).items() if times > 1)
     return frozenset() if again and any(True for _ in function.nodes_of_class(nodes.Nonlocal)) else again
 
 
@@ -197,15 +233,6 @@ def decided(test: nodes.NodeNG, outcome: bool) -> tuple[str, bool]:
     while isinstance(test, nodes.UnaryOp) and test.op == "not":
         test, outcome = test.operand, not outcome
     return test.as_string(), outcome
-
-
-def _siblings(statement: nodes.NodeNG, parent: nodes.NodeNG) -> list[nodes.NodeNG]:
-    """The statements of the block that a statement stands in; none for an expression."""
-    for block in ("body", "orelse", "finalbody"):
-        found = getattr(parent, block, None)
-        if isinstance(found, list) and statement in found:
-            return found
-    return []
 
 
 def _leaves(branch: nodes.If) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 
 from astroid import nodes
 
@@ -21,10 +22,13 @@ class Classes:
         self._tree = tree
         self._names = names
         self._bases = bases
-        self._stores: dict[str, dict[nodes.ClassDef, list[nodes.AssignAttr]]] = {}
+        self._stores: dict[str, dict[nodes.ClassDef | None, list[nodes.AssignAttr]]] = {}
         self._hierarchies: dict[nodes.ClassDef, list[nodes.ClassDef]] = {}
+        self._below: dict[nodes.ClassDef, list[nodes.ClassDef]] = defaultdict(list)
+        self._placed = 0
+        self.of_self = cache(self._of_self)
 
-    def of_self(self, receiver: nodes.NodeNG) -> nodes.ClassDef | None:
+    def _of_self(self, receiver: nodes.NodeNG) -> nodes.ClassDef | None:
         """The class whose method calls its own object by this name (``self`` or ``cls``); None for other names."""
         if not isinstance(receiver, nodes.Name):
             return None
@@ -37,13 +41,18 @@ class Classes:
 
     def stores(self, owner: nodes.ClassDef, attribute: str) -> list[nodes.AssignAttr]:
         """The assignments to ``self.attribute`` in the methods of a class, in source order."""
+        return self._by_home(attribute).get(owner, [])
+
+    def foreign_stores(self, attribute: str) -> list[nodes.AssignAttr]:
+        """The assignments to an attribute of any other object than a method's own, in source order."""
+        return self._by_home(attribute).get(None, [])
+
+    def _by_home(self, attribute: str) -> dict[nodes.ClassDef | None, list[nodes.AssignAttr]]:
         if attribute not in self._stores:
-            self._stores[attribute] = defaultdict(list)
+            found = self._stores[attribute] = defaultdict(list)
             for store in self._tree.attribute_stores.get(attribute):
-                home = self.of_self(store.expr)
-                if home is not None:
-                    self._stores[attribute][home].append(store)
-        return self._stores[attribute].get(owner, [])
+                found[self.of_self(store.expr)].append(store)
+        return self._stores[attribute]
 
     def hierarchy(self, owner: nodes.ClassDef) -> list[nodes.ClassDef]:
         """The class and its bases in this module, nearest first, each once."""
@@ -60,4 +69,10 @@ class Classes:
 
     def subclasses(self, owner: nodes.ClassDef) -> list[nodes.ClassDef]:
         """The classes of this module below a class."""
-        return [other for other in self._tree.classes if other is not owner and owner in self.hierarchy(other)]
+        while self._placed < len(self._tree.classes):
+            other = self._tree.classes[self._placed]
+            self._placed += 1
+            for above in self.hierarchy(other):
+                if above is not other:
+                    self._below[above].append(other)
+        return self._below.get(owner, [])

@@ -92,12 +92,48 @@ def related(facts: Facts, receiver: nodes.NodeNG, home: str, lineage: frozenset[
     return Known.UNKNOWN if Known.UNKNOWN in answers else Known.NO
 
 
+class Named:
+    """The nodes of one module that name an attribute, by the class whose own object has it.
+
+    Each node goes with its place among all of them: the loads, then the stores.
+    """
+
+    def __init__(self, facts: Facts, attribute: str) -> None:
+        self._facts = facts
+        self._attribute = attribute
+        self.of_others: list[tuple[int, nodes.NodeNG]] = []
+        self._of_self: dict[nodes.ClassDef, list[tuple[int, nodes.NodeNG]]] = {}
+        loads, stores = facts.tree.attribute_loads.get(attribute), facts.tree.attribute_stores.get(attribute)
+        for order, node in enumerate([*loads, *stores]):
+            owner = facts.evaluator.classes.of_self(node.expr)
+            (self.of_others if owner is None else self._of_self.setdefault(owner, [])).append((order, node))
+        self._under: dict[str, list[nodes.ClassDef]] = {}
+        self._called: dict[str, list[nodes.ClassDef]] = {}
+        self._undeclared: list[nodes.ClassDef] = []
+        for owner in self._of_self:
+            self._called.setdefault(facts.qualified(owner), []).append(owner)
+            for name in ancestors(facts, owner):
+                self._under.setdefault(name, []).append(owner)
+            if not any(True for _ in _declaring(facts, owner, attribute)):
+                self._undeclared.append(owner)
+
+    def sharing(self, home: str, lineage: frozenset[str]) -> Iterator[tuple[list[tuple[int, nodes.NodeNG]], Known]]:
+        """The nodes of each class that may have the attribute from the class ``home``; ``lineage``: it and its bases.
+
+        Of a class that declares it apart from a ``home`` that does so too, nothing is given.
+        """
+        near = [*self._under.get(home, ()), *(one for name in sorted(lineage) for one in self._called.get(name, ()))]
+        is_own = self._facts.world.ask(home, lambda there, node: _declares(there, node, self._attribute)) is not False
+        for owner in dict.fromkeys([*near, *(self._undeclared if is_own else self._of_self)]):
+            yield self._of_self[owner], _related_class(self._facts, owner, home, lineage, self._attribute)
+
+
 def _related_name(facts: Facts, name: str, home: str, lineage: frozenset[str], attribute: str) -> Known:
     if name in lineage:
         return Known.YES
-    for owner in facts.tree.classes:
-        if facts.qualified(owner) == name:
-            return _related_class(facts, owner, home, lineage, attribute)
+    own = facts.class_named(name)
+    if own is not None:
+        return _related_class(facts, own, home, lineage, attribute)
 
     def question(home_facts: Facts, node: nodes.NodeNG) -> Known:
         if not isinstance(node, nodes.ClassDef):

@@ -18,6 +18,17 @@ class Frame:
     loads: dict[str, list[nodes.Name]] = field(default_factory=lambda: defaultdict(list))
     captured: dict[str, list[tuple[nodes.Name, nodes.NodeNG]]] = field(default_factory=lambda: defaultdict(list))
     all_names_read: bool = False
+    _read: set[nodes.Name] = field(default_factory=set)
+
+    def note(self, load: nodes.Name) -> None:
+        """Put down a load in the function's own frame."""
+        self.loads[load.name].append(load)
+        self._read.add(load)
+        self.all_names_read = self.all_names_read or load.name == "locals"
+
+    def reads(self, load: nodes.Name) -> bool:
+        """Whether a load is in the function's own frame."""
+        return load in self._read
 
 
 def frame_of(function: nodes.FunctionDef, names: Names) -> Frame:
@@ -27,14 +38,13 @@ def frame_of(function: nodes.FunctionDef, names: Names) -> Frame:
     for node in inside(function):
         match node:
             case nodes.Name() if not _of_comprehension(node):
-                frame.loads[node.name].append(node)
-                frame.all_names_read = frame.all_names_read or node.name == "locals"
+                frame.note(node)
             case nodes.FunctionDef() | nodes.Lambda() | nodes.ClassDef():
                 nested.append(node)
     while nested:
         inner = nested.pop()
         for node in walk(inner.body if isinstance(inner.body, list) else [inner.body]):
-            if isinstance(node, nodes.Name):
+            if isinstance(node, nodes.Name) and node.name in function.locals:
                 binding = names.binding(node, node.name)
                 if binding is not None and binding.scope is function:
                     frame.captured[node.name].append((node, inner))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.reaching import steps_before
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
@@ -96,7 +95,7 @@ def _before(facts: Facts, function: nodes.FunctionDef, statement: nodes.NodeNG) 
     except FlowTooLarge:
         return
     reaching = set(graph.at(statement))
-    came_from = steps_before(graph)
+    came_from = graph.before
     waiting = list(reaching)
     while waiting:
         for index in came_from.get(waiting.pop(), ()):

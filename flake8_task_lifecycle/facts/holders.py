@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -68,7 +70,8 @@ class Holders:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._variables: dict[Holder, list[Spawn]] | None = None
-        self._attributes: dict[str, list[tuple[Spawn, nodes.ClassDef | None]]] = defaultdict(list)
+        self._attributes: dict[str, dict[nodes.ClassDef | None, list[tuple[int, Spawn]]]] = {}
+        self._kept = count()
         self._mappings: set[str] = set()
 
     def of(self, expression: nodes.NodeNG) -> Holder | None:
@@ -178,13 +181,11 @@ class Holders:
         if not holder.is_attribute:
             found = self._variables.get(holder, [])
             return [] if found and self._variable_holds_others(holder) else found
-        found = [spawn for spawn, owner in self._attributes.get(holder.attribute, ()) if self._is_same(holder, owner)]
+        kept = self._attributes.get(holder.attribute, {})
+        homes = [None, *self.family(holder.scope)] if isinstance(holder.scope, nodes.ClassDef) else list(kept)
+        places = [one for home in dict.fromkeys(homes) for one in kept.get(home, ())]
+        found = [spawn for _, spawn in sorted(places, key=itemgetter(0))]
         return [] if found and self._holds_others(holder) else found
-
-    def _is_same(self, holder: Holder, owner: nodes.ClassDef | None) -> bool:
-        if isinstance(holder.scope, nodes.ClassDef):
-            return owner is None or owner in self.family(holder.scope)
-        return True
 
     def family(self, owner: nodes.ClassDef) -> list[nodes.ClassDef]:
         """The class, its bases and its subclasses in this module."""
@@ -193,13 +194,12 @@ class Holders:
 
     def _holds_others(self, holder: Holder) -> bool:
         """Whether a store to an attribute of this name puts something there that is known to be no task."""
-        for store in self._facts.tree.attribute_stores.get(holder.attribute, ()):
-            home = self._facts.evaluator.classes.of_self(store.expr)
-            if home is not None and isinstance(holder.scope, nodes.ClassDef) and home not in self.family(holder.scope):
-                continue
-            if any(self._is_other(value) for value in bound_values(store) if value is not None):
-                return True
-        return False
+        classes = self._facts.evaluator.classes
+        stores: Iterable[nodes.AssignAttr] = self._facts.tree.attribute_stores.get(holder.attribute, ())
+        if isinstance(holder.scope, nodes.ClassDef):
+            own = (store for home in self.family(holder.scope) for store in classes.stores(home, holder.attribute))
+            stores = [*classes.foreign_stores(holder.attribute), *own]
+        return any(self._is_other(value) for store in stores for value in bound_values(store) if value is not None)
 
     def _variable_holds_others(self, holder: Holder) -> bool:
         stores = holder.scope.locals.get(holder.name, ()) if isinstance(holder.scope, nodes.LocalsDictNodeNG) else ()
@@ -261,7 +261,7 @@ class Holders:
             if owner is None and isinstance(use.target, nodes.AssignAttr):
                 owner = self._class_of(use.target.expr)
             attribute = text.rpartition(".")[2]
-            self._attributes[attribute].append((spawn, owner))
+            self._keep_under(attribute, owner, spawn)
             item = use.target.parent if use.target is not None else None
             if isinstance(item, nodes.Subscript) and isinstance(item.parent, nodes.Assign):
                 self._mappings.add(attribute)
@@ -270,7 +270,10 @@ class Holders:
         item = use.target.parent if use.target is not None else None
         text = item_text(item) if isinstance(item, nodes.Subscript) else ""
         if text:
-            self._attributes[text[text.index("[") :]].append((spawn, None))
+            self._keep_under(text[text.index("[") :], None, spawn)
+
+    def _keep_under(self, attribute: str, owner: nodes.ClassDef | None, spawn: Spawn) -> None:
+        self._attributes.setdefault(attribute, {}).setdefault(owner, []).append((next(self._kept), spawn))
 
     def maps_to_tasks(self, attribute: str) -> bool:
         """Whether an attribute of this name is a mapping whose values are tasks."""

@@ -159,11 +159,9 @@ class Joined:
 
     def _named(self, name: nodes.Name, call: nodes.Call, *, many: bool) -> _Child:
         """A task, or a collection of tasks, that a local holds: left running when no handler here releases it."""
-        for spawn in self._facts.spawns.all():
+        for spawn in self._facts.spawns.inside(enclosing_function(call)):
             use = self._facts.uses.of(spawn.value)
             if use.fate is not Fate.BOUND or name.name not in use.names:
-                continue
-            if enclosing_function(spawn.value) is not enclosing_function(call):
                 continue
             raises = spawn.coroutine is None or awaiting_can_raise(self._facts, spawn.coroutine)
             left = self._facts.leaks.outlives(spawn, call.statement())

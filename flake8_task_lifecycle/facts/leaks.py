@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.branches import settled_tests
-from flake8_task_lifecycle.facts.definitions import is_generator
-from flake8_task_lifecycle.facts.owners import enters, names_of, ways_on
+from flake8_task_lifecycle.facts.owners import enters, ways_on
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.thrown import Thrown, Throws, Way
 from flake8_task_lifecycle.facts.uses import Fate
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, named_in, walk
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import enclosing_function, qualified_name
 
@@ -121,9 +119,9 @@ class _Trip:
         self._function = function
         self._value = value
         self._frame = facts.frame(function)
-        self._settled = settled_tests(value, function)
-        self._generator = is_generator(function)
+        self._settled = facts.owners.settled(value, function)
         self._visits = 0
+        self._last_line: int | None = None
 
     def first_leak(self, names: Names) -> tuple[Way, nodes.NodeNG] | None:
         """The first step, errors before cancellations, that leaves the task running: how, and its statement."""
@@ -137,6 +135,8 @@ class _Trip:
                 place = (_ORDER.index(thrown.way), node.lineno or 0)
                 if (best is None or place < best) and self._leaks(origin, held, thrown):
                     best, found = place, (thrown.way, node)
+            if best is not None and best[0] == 0 and not self._graph.has_loops:
+                self._last_line = best[1]
         return found
 
     def leaks_from(self, statement: nodes.NodeNG, names: Names) -> bool:
@@ -162,9 +162,14 @@ class _Trip:
             seen.add((index, held, entered))
             self._count()
             yield index, held
-            now = self._after(index, held)
+            now = None if self._is_past(index) else self._after(index, held)
             if now:
                 waiting += [(target, now, index) for target in self._onward(index, now, entered=entered)]
+
+    def _is_past(self, index: int) -> bool:
+        """Whether all that can follow a step comes after the line of the answer, which nothing there can change."""
+        statement = self._graph.steps[index].statement
+        return self._last_line is not None and statement is not None and (statement.lineno or 0) >= self._last_line
 
     def _count(self) -> None:
         self._visits += 1
@@ -177,10 +182,8 @@ class _Trip:
     def _after(self, index: int, held: Names) -> Names | None:
         """The names that hold the task after a step, none when it lost its last one; None when somebody has it."""
         step = self._graph.steps[index]
-        loads, stores = names_of(step)
-        uses = [
-            self._facts.uses.of(load) for load in loads if load.name in held and load in self._frame.loads[load.name]
-        ]
+        loads, stores = named_in(step)
+        uses = [self._facts.uses.of(load) for load in loads if load.name in held and self._frame.reads(load)]
         bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
         if any(use.fate.holds for use in uses) or self._element_uses(step, bound):
             return None
@@ -205,12 +208,12 @@ class _Trip:
         if self._after(index, held) is None:
             yield from self._in_turn(step, held)
             return
-        for thrown in self._throws.at(step, self._function, self._generator):
+        for thrown in self._throws.at(self._graph, index):
             yield index, thrown
 
     def _in_turn(self, step: Step, held: Names) -> Iterator[tuple[int, Thrown]]:
         """``for task in tasks: await task``: when one raises, those after it are not reached."""
-        loads, _ = names_of(step)
+        loads, _ = named_in(step)
         bound = frozenset(name for load in loads if load.name in held for name in self._facts.uses.of(load).names)
         uses = [(load, self._facts.uses.of(load)) for load in self._element_uses(step, bound)]
         if any(use.fate is not Fate.AWAITED for _, use in uses):

@@ -11,17 +11,17 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.branches import (
     Outcomes,
+    Settled,
     State,
     asked_again,
     decided,
     matched,
     outcomes,
-    settled_tests,
 )
 from flake8_task_lifecycle.facts.frames import Frame
 from flake8_task_lifecycle.facts.reaching import loads_since_store
 from flake8_task_lifecycle.facts.uses import Fate, Use, Uses, strongest
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, inside, named_in, walk
 from flake8_task_lifecycle.model import Answer, Evidence, Known
 from flake8_task_lifecycle.names import enclosing_function, last_word
 
@@ -69,6 +69,10 @@ class Owners:
         self._graph_of = graph_of
         self._evidence = evidence
         self._asked_again = cache(asked_again)
+        self._settled = cache(Settled)
+        self._aliases = cache(self._find_aliases)
+        self._strongest: dict[int, tuple[Use, tuple[Use, ...]]] = {}
+        self._given_away = cache(self._find_given_away)
 
     def of(self, value: nodes.NodeNG) -> Ownership:
         """The ownership of the task that an expression gives."""
@@ -79,13 +83,18 @@ class Owners:
             return Ownership(Answer(Known.YES, evidence=(self._evidence(value, "the task is dropped here"),)), "nobody")
         return self._of_local(value, use)
 
-    def aliases(self, value: nodes.NodeNG, use: Use) -> list[Use]:
+    def settled(self, spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str, bool]:
+        """The tests whose outcome is known wherever a task of a function runs on, by their text."""
+        return self._settled(function).where(spawn)
+
+    def aliases(self, value: nodes.NodeNG, use: Use) -> tuple[Use, ...]:
         """The uses of the locals that a value is bound to, over the whole function, without regard to paths."""
-        function = enclosing_function(value)
-        if function is None:
-            return []
+        function = enclosing_function(value) if use.names else None
+        return self._aliases(function, use.names) if function is not None else ()
+
+    def _find_aliases(self, function: nodes.FunctionDef, names: frozenset[str]) -> tuple[Use, ...]:
         frame, found = self._frame_of(function), []
-        waiting, seen = sorted(use.names), set()
+        waiting, seen = sorted(names), set()
         while waiting:
             name = waiting.pop()
             if name in seen:
@@ -97,14 +106,14 @@ class Owners:
                 taken = self._uses.of(load)
                 waiting += sorted(taken.names)
                 found.append(taken)
-        return found
+        return tuple(found)
 
     def _of_local(self, value: nodes.NodeNG, use: Use) -> Ownership:
         function = enclosing_function(value)
         name = min(use.names)
         if function is None:
             return Ownership(Answer(Known.UNKNOWN, "bound outside any function"), f"local:{name}", name)
-        uses = tuple(self.aliases(value, use))
+        uses = self.aliases(value, use)
         frame = self._frame_of(function)
         if frame.all_names_read:
             return Ownership(Answer(Known.UNKNOWN, "locals() reads every name"), f"local:{name}", name, uses)
@@ -116,14 +125,20 @@ class Owners:
             shared = self._shared(graph, value.statement(), use.names)
             if shared is not None:
                 return _held(shared, name, (*uses, shared))
-            walk_state = _Walk(graph, frame, value, settled_tests(value, function), self._asked_again(function))
+            walk_state = _Walk(graph, frame, value, self.settled(value, function), self._asked_again(function))
             self._follow(walk_state, value.statement(), use.names)
         except FlowTooLarge:
             return Ownership(Answer(Known.UNKNOWN, "the function is too large to follow"), f"local:{name}", name, uses)
         if walk_state.lost is not None:
             answer = Answer(Known.YES, evidence=(self._evidence(value, "spawned here"), walk_state.lost))
             return Ownership(answer, "nobody", walk_state.lost_name or name, uses)
-        return _held(strongest([one for one in uses if one.fate.holds]), name, uses)
+        return _held(self._holding(uses), name, uses)
+
+    def _holding(self, uses: tuple[Use, ...]) -> Use:
+        """The strongest of the uses that hold the task; the aliases of one name are shared, and so is their answer."""
+        if id(uses) not in self._strongest:
+            self._strongest[id(uses)] = strongest([one for one in uses if one.fate.holds]), uses
+        return self._strongest[id(uses)][0]
 
     def _closure(self, frame: Frame, name: str) -> bool:
         """Whether a nested function holds a local, other than one that is only the task's own done callback."""
@@ -139,12 +154,17 @@ class Owners:
         uses = [
             use
             for name in sorted(names - bound)
+            if self._given_away(graph.function, name)
             for load in loads_since_store(graph, statement, name)
             if _gives_itself(load)
             for use in [self._uses.of(load)]
             if use.fate in _KEEPING or (use.fate.holds and _goes_on(load))
         ]
         return strongest(uses) if uses else None
+
+    def _find_given_away(self, function: nodes.FunctionDef, name: str) -> bool:
+        """Whether a local collection is given to somebody anywhere in its function."""
+        return any(_gives_itself(node) for node in inside(function) if _is_load(node, name))
 
     def _follow(self, walk_state: _Walk, statement: nodes.NodeNG, names: frozenset[str]) -> None:
         graph = walk_state.graph
@@ -157,6 +177,7 @@ class Owners:
         seen: set[tuple[int, frozenset[str], bool, Decisions]] = set()
         while waiting and walk_state.lost is None:
             index, held, before, decisions = waiting.pop()
+            index, before = graph.onward(index, before, held)
             if index == graph.exit:
                 self._lose(walk_state, graph.steps[before], held, "falls out of scope here")
                 break
@@ -174,10 +195,8 @@ class Owners:
     def _after(self, walk_state: _Walk, index: int, held: frozenset[str]) -> frozenset[str]:
         """The names that hold the task, and nothing else does, after a step; empty when the path ends here."""
         step = walk_state.graph.steps[index]
-        loads, stores = names_of(step)
-        uses = [
-            self._uses.of(load) for load in loads if load.name in held and load in walk_state.frame.loads[load.name]
-        ]
+        loads, stores = named_in(step)
+        uses = [self._uses.of(load) for load in loads if load.name in held and walk_state.frame.reads(load)]
         bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
         if any(use.fate.holds for use in uses) or self._held_by_elements(step, bound):
             return frozenset()
@@ -244,6 +263,10 @@ def _gives_itself(load: nodes.NodeNG) -> bool:
     return isinstance(taker, nodes.Assign | nodes.AnnAssign | nodes.Return | nodes.Yield | nodes.NamedExpr)
 
 
+def _is_load(node: nodes.NodeNG, name: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == name
+
+
 def _goes_on(load: nodes.NodeNG) -> bool:
     """Whether what is called with a value goes on after that: a coroutine that is handed to another call."""
     node = load
@@ -261,20 +284,6 @@ def _registers_on(reference: nodes.NodeNG, name: str) -> bool:
         and isinstance(call.func.expr, nodes.Name)
         and call.func.expr.name == name
     )
-
-
-def names_of(step: Step) -> tuple[list[nodes.Name], set[str]]:
-    """The names that a step loads, and those that it binds anew."""
-    loads: list[nodes.Name] = []
-    stores: set[str] = set()
-    for node in walk(step.parts):
-        if isinstance(node, nodes.Name):
-            loads.append(node)
-        elif isinstance(node, nodes.AssignName | nodes.DelName) and not isinstance(
-            node.parent, nodes.Comprehension | nodes.AugAssign
-        ):
-            stores.add(node.name)
-    return loads, stores
 
 
 def ways_on(step: Step, held: frozenset[str], settled: dict[str, bool], *, entered: bool) -> Iterator[int]:

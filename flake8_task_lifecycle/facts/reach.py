@@ -14,7 +14,7 @@ from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract
 from flake8_task_lifecycle.facts.families import has_outside_base
 from flake8_task_lifecycle.facts.repeats import stands_for
 from flake8_task_lifecycle.facts.requests import requests_in, signals_of
-from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
+from flake8_task_lifecycle.facts.slots import RELEASING, Kind, Place
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External
@@ -70,34 +70,26 @@ def unreached(facts: Facts) -> Iterator[Unreached]:
 def _releases(facts: Facts, spawn: Spawn, place: Place) -> list[tuple[Facts, nodes.FunctionDef]]:
     """The functions that release what a slot holds; none when that cannot be told."""
     own = facts.slots.events(place)
-    if any(event.kind is Kind.HANDED for event in own) or not _released_in(own):
-        return []
-    if any(_is_reached_here(facts, name) for name in _released_in(own)):
+    released = facts.slots.released_in(place)
+    if not released or any(_is_reached_here(facts, name) for name in released):
         return []
     signals = signals_of(facts, spawn)
     asked = set(requests_in(facts, spawn.node, signals))
     others = facts.slots.elsewhere(place)
-    if others is None or any(event.kind is Kind.HANDED for event in others) or not asked <= _released_in(own):
+    if others is None or any(event.kind is Kind.HANDED for event in others) or not asked <= released:
         return []
     for word in sorted(signals.words):
         modules = facts.world.mentioning(word)
         if modules is None or any(True for other in modules for _ in requests_in(other, None, signals)):
             return []
     found: list[tuple[Facts, nodes.FunctionDef]] = []
-    for path, name in sorted({(event.path, event.function) for event in (*own, *others) if event.kind in _RELEASING}):
+    for path, name in sorted({(event.path, event.function) for event in (*own, *others) if event.kind in RELEASING}):
         home = _facts_at(facts, path)
         function = _function(home, name) if home is not None else None
         if home is None or function is None:
             return []
         found.append((home, function))
     return found
-
-
-_RELEASING = frozenset({Kind.CANCEL, Kind.AWAIT})
-
-
-def _released_in(events: tuple[SlotEvent, ...]) -> set[str]:
-    return {event.function for event in events if event.kind in _RELEASING}
 
 
 def _is_reached_here(facts: Facts, name: str) -> bool:
@@ -114,7 +106,7 @@ def _facts_at(facts: Facts, path: str) -> Facts | None:
 
 
 def _function(facts: Facts, name: str) -> nodes.FunctionDef | None:
-    found = [one for one in facts.tree.functions if qualified_name(one) == name]
+    found = facts.functions_named(name)
     return found[0] if len(found) == 1 else None
 
 
@@ -139,10 +131,9 @@ def _is_reached(facts: Facts, function: nodes.FunctionDef, depth: int, seen: fro
     others = None if _is_looked_up(facts, function) else facts.world.mentioning(function.name)
     if others is None:
         return True
-    quoted = re.compile(rf"""(["']){re.escape(function.name)}\1""")
     relays: list[tuple[Facts, nodes.FunctionDef]] = []
     for other in [facts, *(one for one in others if one is not facts)]:
-        if any(function.name in line and quoted.search(line.partition("#")[0]) for line in other.source.lines):
+        if function.name in other.quoted:
             return True
         for node in _mentions(other, function):
             known = _may_be(facts, function, other, node)

@@ -9,15 +9,6 @@ from astroid import nodes
 from flake8_task_lifecycle.flow import Graph, walk
 
 
-def steps_before(graph: Graph) -> dict[int, list[int]]:
-    """For each step those that it can follow."""
-    found: dict[int, list[int]] = {}
-    for index, step in enumerate(graph.steps):
-        for target, _ in step.edges:
-            found.setdefault(target, []).append(index)
-    return found
-
-
 def reaching_stores(graph: Graph, read: nodes.NodeNG, name: str) -> list[nodes.AssignName] | None:
     """The stores of a local of the graph's function that a read of it can see; None when it may come from elsewhere."""
     found: list[nodes.AssignName] = []
@@ -43,7 +34,7 @@ def loads_since_store(graph: Graph, statement: nodes.NodeNG, name: str) -> list[
 
 def _back_to_stores(graph: Graph, statement: nodes.NodeNG, name: str) -> Iterator[tuple[int, list[nodes.NodeNG]]]:
     """The steps on the ways to a statement, with the stores of a name in each: no further back than these."""
-    before = steps_before(graph)
+    before = graph.before
     waiting = [index for step in graph.at(statement) for index in before.get(step, ())]
     seen: set[int] = set()
     while waiting:

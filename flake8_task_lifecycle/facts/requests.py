@@ -408,8 +408,9 @@ def _called(facts: Facts, signals: Signals) -> Iterator[nodes.NodeNG]:
     for method in sorted(_SETTERS | _PUTTERS):
         for call in facts.tree.calls.get(method, ()):
             receiver = _receiver(call)
-            sets = method in _SETTERS or _gives_sentinel(call, signals.sentinels)
-            if sets and last_word(receiver) in signals.words and _may_be_the_owner(facts, receiver, signals):
+            if last_word(receiver) not in signals.words or not _may_be_the_owner(facts, receiver, signals):
+                continue
+            if method in _SETTERS or _gives_sentinel(call, signals.sentinels):
                 yield call
     if signals.reads_stream:
         owners = {name.rpartition(".")[0] for name in signals.functions} - {""}

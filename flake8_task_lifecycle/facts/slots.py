@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache, cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -43,6 +44,9 @@ class Kind(Enum):
     HANDED = "handed"
     ADD = "add"
     REMOVE = "remove"
+
+
+RELEASING = frozenset({Kind.CANCEL, Kind.AWAIT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Slots:
         self._facts = facts
         self._events: dict[Place, tuple[SlotEvent, ...]] = {}
         self.places = cache(self._places)
+        self.released_in = cache(self._find_released_in)
+        self.replaced_in = cache(self._find_replaced_in)
 
     def of(self, spawn: Spawn) -> Slot | None:
         """The slot that a spawn's task is put into; None when it is put into none, or into several."""
@@ -146,7 +152,7 @@ class Slots:
         if names is None or len(names) != 1:
             return None
         name = next(iter(names))
-        if any(self._facts.qualified(owner) == name for owner in self._facts.tree.classes):
+        if self._facts.class_named(name) is not None:
             return name
         return self._facts.world.ask(
             name, lambda home, node: home.qualified(node) if isinstance(node, nodes.ClassDef) else None
@@ -159,7 +165,7 @@ class Slots:
     def lineage(self, home: str) -> frozenset[str]:
         """The qualified names of the class ``home`` and its bases."""
         if home not in self._lineages:
-            found = next((owner for owner in self._facts.tree.classes if self._facts.qualified(owner) == home), None)
+            found = self._facts.class_named(home)
             if found is not None:
                 self._lineages[home] = ancestors(self._facts, found)
             else:
@@ -174,6 +180,17 @@ class Slots:
         if place not in self._events:
             self._events[place] = tuple(events_in(self._facts, place, self.lineage(place.home)))
         return self._events[place]
+
+    def _find_released_in(self, place: Place) -> frozenset[str]:
+        """The functions that release what a slot holds; none where it is handed to somebody too."""
+        own = self.events(place)
+        if any(event.kind is Kind.HANDED for event in own):
+            return frozenset()
+        return frozenset(event.function for event in own if event.kind in RELEASING)
+
+    def _find_replaced_in(self, place: Place) -> frozenset[str]:
+        """The functions that put something else, or nothing, into a slot."""
+        return frozenset(event.function for event in self.events(place) if event.kind in {Kind.CLEAR, Kind.STORE})
 
     def elsewhere(self, place: Place) -> tuple[SlotEvent, ...] | None:
         """What the project's other modules do with a slot; None when that cannot be told within the budget.
@@ -223,19 +240,17 @@ def touches_in(facts: Facts, place: Place, lineage: frozenset[str], *, is_foreig
         yield from _touches_of_global(facts, place, is_foreign)
         return
     answers: dict[str, Known] = {}
-    nodes_found = [
-        *facts.tree.attribute_loads.get(place.attribute, ()),
-        *facts.tree.attribute_stores.get(place.attribute, ()),
-    ]
-    for node in nodes_found:
-        owner = facts.evaluator.classes.of_self(node.expr)
-        key = facts.qualified(owner) if owner is not None else f"{dotted(node.expr)}@{qualified_name(node)}"
+    named = facts.attribute(place.attribute)
+    found = [(order, node, known) for own, known in named.sharing(place.home, lineage) for order, node in own]
+    for order, node in named.of_others:
+        key = f"{dotted(node.expr)}@{qualified_name(node)}"
         if key not in answers or not dotted(node.expr):
             answers[key] = related(facts, node.expr, place.home, lineage, place.attribute)
-        if answers[key] is not Known.NO:
-            sure = answers[key] is Known.YES
+        found.append((order, node, answers[key]))
+    for _, node, known in sorted(found, key=itemgetter(0)):
+        if known is not Known.NO:
             for kind in _kinds(facts, place, node):
-                yield Touch(kind, node, sure)
+                yield Touch(kind, node, known is Known.YES)
     yield from _by_name(facts, place)
 
 

@@ -23,7 +23,7 @@ from flake8_task_lifecycle.facts.loops import is_event_loop
 from flake8_task_lifecycle.facts.named import is_named
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
 from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName, Homes, call_names_of
-from flake8_task_lifecycle.names import dotted, last_word
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.tree import Tree
@@ -130,6 +130,7 @@ class Spawns:
         self._by_call: dict[nodes.Call, Spawn | None] = {}
         self._wrappers: dict[str, bool] = {}
         self._all: list[Spawn] | None = None
+        self._by_function: dict[nodes.FunctionDef | None, list[Spawn]] | None = None
         self._is_end_of_wrappers = cache(self._find_end_of_wrappers)
 
     def all(self) -> list[Spawn]:
@@ -141,6 +142,14 @@ class Spawns:
             self._all = sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
         return self._all
 
+    def inside(self, function: nodes.FunctionDef | None) -> list[Spawn]:
+        """The spawns that stand in a function itself, in source order."""
+        if self._by_function is None:
+            self._by_function = {}
+            for spawn in self.all():
+                self._by_function.setdefault(enclosing_function(spawn.node), []).append(spawn)
+        return self._by_function.get(function, [])
+
     def of(self, call: nodes.Call) -> Spawn | None:
         """The spawn that a call is; None when it is none, or not known to be one."""
         word = last_word(call.func)
@@ -150,6 +159,11 @@ class Spawns:
             self._by_call[call] = None
             self._by_call[call] = self._classify(call)
         return self._by_call[call]
+
+    def may_be_wrapped(self, call: nodes.Call) -> bool:
+        """Whether a call may spawn by what the function that it calls returns."""
+        word = last_word(call.func)
+        return word not in _SPAWN_WORDS and self._may_spawn(word)
 
     def _may_spawn(self, word: str) -> bool:
         """Whether a call of this last word may spawn: a known name, another name for one, or a wrapper by its text."""
@@ -193,19 +207,25 @@ class Spawns:
         return self._wrappers[word]
 
     def _leads_to_spawn(self, word: str) -> bool:
-        waiting, seen = [word], {word}
+        waiting, led_by = [word], {word: ""}
         while waiting:
             one = waiting.pop()
-            if self._is_end_of_wrappers(one):
+            if self._wrappers.get(one) is False:
+                continue
+            if self._wrappers.get(one) or self._is_end_of_wrappers(one):
+                while one:
+                    self._wrappers[one] = True
+                    one = led_by[one]
                 return True
             further = {
                 called
                 for before, called in (self._outline.returned_by(one) if self._may_wrap else ())
                 if called in _SPAWNING or before in _OWN_RECEIVERS or before.rstrip(".") in self._outline.bindings
             }
-            further = {*further, *self._originals.get(one, ())} - seen
-            seen |= further
+            further = {*further, *self._originals.get(one, ())} - led_by.keys()
+            led_by |= dict.fromkeys(further, one)
             waiting += sorted(further)
+        self._wrappers |= dict.fromkeys(led_by, False)
         return False
 
     @cached_property

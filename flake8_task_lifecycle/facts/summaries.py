@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from astroid import nodes
@@ -22,6 +22,8 @@ from flake8_task_lifecycle.facts.uses import FORGOTTEN, Fate, Use, strongest
 from flake8_task_lifecycle.facts.values import Definition, External, Instance, Value
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import enclosing_class
+
+_MAX_DEPTH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,31 @@ class Summaries:
         self._owners = owners
         self._returned: dict[nodes.FunctionDef, Returned] = {}
         self._parameters: dict[tuple[nodes.FunctionDef, str], Use | None] = {}
+        self._depth = 0
 
     def returned_task(self, function: nodes.FunctionDef) -> Returned:
         """Whether a call of the function gives a task that it spawned, and whether it keeps that task itself."""
         if function not in self._returned:
             self._returned[function] = Returned.UNKNOWN
-            self._returned[function] = self._find_returned(function)
+            waiting = [(function, self._called_by(function))]
+            while waiting:
+                current, called = waiting[-1]
+                further = next((one for one in called if one not in self._returned), None)
+                if further is not None:
+                    self._returned[further] = Returned.UNKNOWN
+                    waiting.append((further, self._called_by(further)))
+                else:
+                    self._returned[current] = self._find_returned(current)
+                    waiting.pop()
         return self._returned[function]
+
+    def _called_by(self, function: nodes.FunctionDef) -> Iterator[nodes.FunctionDef]:
+        """The functions of this module that a function calls where the call may spawn: a chain of them may be long."""
+        for node in walk(function.body):
+            if isinstance(node, nodes.Call) and self._spawns().may_be_wrapped(node):
+                for value in self._evaluator.of(node.func):
+                    if isinstance(value, Definition) and isinstance(value.node, nodes.FunctionDef):
+                        yield value.node
 
     def _find_returned(self, function: nodes.FunctionDef) -> Returned:
         if is_generator(function) or not is_plainly_decorated(function):
@@ -119,7 +139,10 @@ class Summaries:
         key = (function, name)
         if key not in self._parameters:
             self._parameters[key] = None
-            self._parameters[key] = self._find_use(function, name)
+            if self._depth < _MAX_DEPTH:
+                self._depth += 1
+                self._parameters[key] = self._find_use(function, name)
+                self._depth -= 1
         return self._parameters[key]
 
     def _find_use(self, function: nodes.FunctionDef, name: str) -> Use | None:

@@ -11,7 +11,7 @@ from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value
 from flake8_task_lifecycle.flow import inside
-from flake8_task_lifecycle.names import enclosing_class, enclosing_function
+from flake8_task_lifecycle.names import enclosing_class
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -178,11 +178,7 @@ def _through_wrapper(facts: Facts, call: nodes.Call, depth: int) -> tuple[Target
     for value in facts.evaluator.of(call.func):
         if not isinstance(value, Definition) or not isinstance(value.node, nodes.FunctionDef):
             return ()
-        inner = [
-            spawn
-            for spawn in facts.spawns.all()
-            if enclosing_function(spawn.node) is value.node and not spawn.scoped and spawn.coroutine is not None
-        ]
+        inner = [spawn for spawn in facts.spawns.inside(value.node) if not spawn.scoped and spawn.coroutine is not None]
         found += [_spawned_in(facts, value.node, call, spawn, depth) for spawn in inner]
     return _unique(found) if found and all(found) else ()
 

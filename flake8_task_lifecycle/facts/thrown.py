@@ -55,9 +55,16 @@ class Throws:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._thrown: dict[tuple[Graph, int], tuple[Thrown, ...]] = {}
 
-    def at(self, step: Step, function: nodes.FunctionDef, generator: bool) -> Iterator[Thrown]:
+    def at(self, graph: Graph, index: int) -> tuple[Thrown, ...]:
         """What a step can throw."""
+        key = graph, index
+        if key not in self._thrown:
+            self._thrown[key] = tuple(self._find(graph.steps[index], graph.function))
+        return self._thrown[key]
+
+    def _find(self, step: Step, function: nodes.FunctionDef) -> Iterator[Thrown]:
         statement = step.statement
         if isinstance(statement, nodes.Try | nodes.TryStar | nodes.ExceptHandler):
             return
@@ -75,7 +82,7 @@ class Throws:
             nodes_here = list(walk(step.parts))
             if isinstance(statement, nodes.AsyncFor | nodes.AsyncWith) or any(map(_waits, nodes_here)):
                 yield Thrown(Way.CANCELLED)
-            closing = generator and any(isinstance(node, nodes.Yield) for node in nodes_here)
+            closing = any(isinstance(node, nodes.Yield) for node in nodes_here)
             if closing and _RESUMED.isdisjoint(decorator_names(function)):
                 yield Thrown(Way.CLOSED)
 

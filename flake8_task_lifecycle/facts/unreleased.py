@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -272,18 +273,23 @@ class Held:
         if not answers or not all(answers):
             return ""
         runs = coroutine_answers(self._facts, spawn, lambda _, function: qualified_name(function))
-        own = self._facts.slots.events(place)
-        if any(event.kind in {Kind.CLEAR, Kind.STORE} and event.function in runs for event in own):
+        if not self._facts.slots.replaced_in(place).isdisjoint(runs):
             return ""
         lineage = self._facts.slots.lineage(place.home)
-        for other in self._facts.spawns.all():
-            for sibling in self._facts.slots.places(other):
-                if sibling.attribute == place.attribute or sibling.home not in lineage:
-                    continue
-                stopper = _stopper(self._facts.slots.events(sibling))
-                if stopper and stopper != _function_name(spawn.node):
-                    return stopper
-        return ""
+        stopped = sorted(one for home in lineage for one in self._stopped.get(home, ()))
+        others = (stopper for _, attribute, stopper in stopped if attribute != place.attribute)
+        return next((stopper for stopper in others if stopper != _function_name(spawn.node)), "")
+
+    @cached_property
+    def _stopped(self) -> dict[str, list[tuple[int, str, str]]]:
+        """The slots that a method stops, by their class: the order of their spawns, the attribute, the method."""
+        found: dict[str, list[tuple[int, str, str]]] = {}
+        places = (place for spawn in self._facts.spawns.all() for place in self._facts.slots.places(spawn))
+        for order, place in enumerate(dict.fromkeys(places)):
+            stopper = _stopper(self._facts.slots.events(place))
+            if stopper:
+                found.setdefault(place.home, []).append((order, place.attribute, stopper))
+        return found
 
 
 def _stopper(events: tuple[SlotEvent, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
@@ -60,7 +60,7 @@ ParameterUse = Callable[[nodes.Call, nodes.NodeNG], Use | None]
 _STRENGTH = [Fate.FORGOTTEN, Fate.BOUND, Fate.CALLER, Fate.HANDED, Fate.KEPT, Fate.RELEASED, Fate.AWAITED]
 
 
-def strongest(uses: list[Use]) -> Use:
+def strongest(uses: Sequence[Use]) -> Use:
     """The use that holds most, with the local names of all of them."""
     best = max(uses, key=lambda use: _STRENGTH.index(use.fate), default=FORGOTTEN)
     names = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
