@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from flake8_task_lifecycle.facts.account_lines import text_at
 from flake8_task_lifecycle.facts.families import ancestors
-from flake8_task_lifecycle.facts.instances import Kept, kept_in, made_words, with_makers
+from flake8_task_lifecycle.facts.instances import Kept, MadeWords, kept_in
 from flake8_task_lifecycle.facts.mentions import EXITS, Entry, Mention, entry_of, mentions
 from flake8_task_lifecycle.facts.repeats import is_test_file
 from flake8_task_lifecycle.names import enclosing_class, qualified_name
@@ -70,7 +70,7 @@ class Callers:
         self._kept: dict[Path, tuple[Kept, ...]] = {}
         self._of: dict[Function, tuple[tuple[Mention, ...], str]] = {}
         self._bases: dict[object, list[tuple[str, frozenset[str]]]] = {}
-        self._made: dict[Path, frozenset[str]] = {}
+        self._made: dict[object, list[tuple[Path, frozenset[str]]]] = {}
         self._instances: dict[tuple[object, str], list[Kept]] = {}
         self.chains: dict[Function, Chain] = {}
         self.parsed: set[Path] = set()
@@ -209,11 +209,14 @@ class Callers:
 
     def _find_instances(self, project: Project, owner: str) -> list[Kept]:
         texts = list(project.texts() or ())
-        words = with_makers([text for _, text in texts], self._below(project, texts, owner.rpartition(".")[2]))
+        words = self._below(project, texts, owner.rpartition(".")[2])
+        if project.key not in self._made:
+            made = MadeWords(text for _, text in texts)
+            self._made[project.key] = [(path, made.of(text)) for path, text in texts]
         found = [
             one
-            for path, text in texts
-            if not words.isdisjoint(self._made_in(path, text))
+            for path, made_words in self._made[project.key]
+            if not words.isdisjoint(made_words)
             for one in self._kept_in(path)
             if owner in one.classes
         ]
@@ -231,11 +234,6 @@ class Callers:
             if grown == found:
                 return frozenset(found)
             found = grown
-
-    def _made_in(self, path: Path, text: str) -> frozenset[str]:
-        if path not in self._made:
-            self._made[path] = made_words(text)
-        return self._made[path]
 
     def _kept_in(self, path: Path) -> tuple[Kept, ...]:
         if path not in self._kept:

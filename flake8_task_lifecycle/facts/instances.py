@@ -31,6 +31,7 @@ _ASSIGNED = re.compile(r"^[^\W\d][\w.]*[ \t]*(?::([^=\n]+))?=(?!=)(.*(?:\n[ \t)\
 _BLOCK = re.compile(r"^(?:if|elif|else|try|except|finally|with)\b.*\n((?:(?:[ \t)\]}#].*)?\n)*)", re.MULTILINE)
 _GLOBAL = re.compile(r"^[ \t]+global[ \t]+(\w+(?:[ \t]*,[ \t]*\w+)*)", re.MULTILINE)
 _FUNCTION = re.compile(r"^(?:async[ \t]+)?def[ \t]+(\w+)(.*\n(?:(?:[ \t)\]}#].*)?\n)*)", re.MULTILINE)
+_PROMISED = re.compile(r"\)[ \t]*->([^:]+):")
 _MAX_HOPS = 2
 
 
@@ -50,24 +51,56 @@ class Kept:
     classes: frozenset[str]
 
 
-def made_words(text: str) -> frozenset[str]:
-    """The words of what a module calls to bind its names, of their annotations too; an alias also by its own name."""
-    found: set[str] = set()
+class MadeWords:
+    """The words that tell, by text alone, of what the modules of a project may hold objects, in some texts of it."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._functions: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for text in texts:
+            for name, body in _FUNCTION.findall(text):
+                self._functions[name].append((body, text))
+        self._of: dict[str, frozenset[str]] = {}
+
+    def of(self, text: str) -> frozenset[str]:
+        """The words of what a module calls to bind its names, and of their annotations.
+
+        The functions that it calls for that, at the top level of any module, add the words of what they call.
+        """
+        found = asked = _with_aliases(text, frozenset(_made_words(text)))
+        for _ in range(_MAX_HOPS):
+            asked = (
+                frozenset(word for name in asked if name in self._functions for word in self._called_in(name)) - found
+            )
+            found |= asked
+        return found
+
+    def _called_in(self, name: str) -> frozenset[str]:
+        if name not in self._of:
+            self._of[name] = frozenset(
+                word
+                for body, text in self._functions[name]
+                for word in _with_aliases(text, frozenset(_given_words(body)))
+            )
+        return self._of[name]
+
+
+def _made_words(text: str) -> Iterator[str]:
     for annotation, value in _ASSIGNED.findall(text):
-        found.update(_WORD.findall(annotation))
-        found.update(_called(value))
+        yield from _WORD.findall(annotation)
+        yield from _called(value)
     for block in _BLOCK.findall(text):
-        found.update(_called(block))
+        yield from _called(block)
     names = {name for listed in _GLOBAL.findall(text) for name in _WORD.findall(listed)}
     if names:
         stored = re.compile(rf"^[ \t]+(?:{'|'.join(sorted(names))})\b[^=\n]*=(?!=)(.*\n?.*)", re.MULTILINE)
-        found.update(word for value in stored.findall(text) for word in _called(value))
-    parts = text.split(" as ") if found else []
-    for before, after in pairwise(parts):
-        original, alias = _LAST.search(before), _WORD.match(after.lstrip())
-        if original is not None and alias is not None and alias[0] in found:
-            found.add(original[0])
-    return frozenset(found)
+        for value in stored.findall(text):
+            yield from _called(value)
+
+
+def _given_words(function: str) -> Iterator[str]:
+    promised = _PROMISED.search(function)
+    yield from _WORD.findall(promised[1]) if promised is not None else ()
+    yield from _called(function)
 
 
 def _called(text: str) -> Iterator[str]:
@@ -75,22 +108,14 @@ def _called(text: str) -> Iterator[str]:
         yield from chain.split(".")
 
 
-def with_makers(texts: Iterable[str], words: frozenset[str]) -> frozenset[str]:
-    """Words, with the names of the functions that may give what they name: by text alone, those that hold a word."""
-    found = asked = words
-    for _ in range(_MAX_HOPS):
-        wanted = re.compile(rf"\b(?:{'|'.join(sorted(asked))})\b")
-        asked = frozenset(
-            name
-            for text in texts
-            if any(word in text for word in asked)
-            for name, body in _FUNCTION.findall(text)
-            if name not in found and wanted.search(body)
-        )
-        if not asked:
-            break
-        found |= asked
-    return found
+def _with_aliases(text: str, words: frozenset[str]) -> frozenset[str]:
+    """Words of a text, an alias also by its own name."""
+    found = set(words)
+    for before, after in pairwise(text.split(" as ") if words else []):
+        original, alias = _LAST.search(before), _WORD.match(after.lstrip())
+        if original is not None and alias is not None and alias[0] in words:
+            found.add(original[0])
+    return frozenset(found)
 
 
 def kept_in(facts: Facts, path: str) -> Iterator[Kept]:
