@@ -14,6 +14,7 @@ from flake8_task_lifecycle.facts.account_owner import Holds, class_names
 from flake8_task_lifecycle.facts.callers import Callers
 from flake8_task_lifecycle.facts.guards import ONCE, looks_before, names_slot
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
+from flake8_task_lifecycle.facts.readers import may_give
 from flake8_task_lifecycle.facts.repeats import runs_once
 from flake8_task_lifecycle.facts.requests import request_nodes, signals_of
 from flake8_task_lifecycle.facts.slots import Kind, Place, kind_of, touches_in
@@ -51,7 +52,11 @@ def release_of(facts: Facts, spawn: Spawn, holds: Holds, callers: Callers) -> Re
     """The steps that end the task of a spawn, wherever they are."""
     if holds.places:
         return _of_places(facts, spawn, holds.places, callers)
-    uses = facts.owners.of(spawn.value).uses
+    uses = [
+        use
+        for use in facts.owners.of(spawn.value).uses
+        if use.target is None or use.target is spawn.value or may_give(facts, spawn.value, use.target)
+    ]
     own = [*uses, *_captured(facts, spawn)]
     steps = [step for use in own for step in _steps_of_use(facts, use, use.target)]
     steps += _roundabout(facts, spawn)

@@ -30,6 +30,22 @@ def reaching_stores(graph: Graph, read: nodes.NodeNG, name: str) -> list[nodes.A
     return found
 
 
+def is_reached(graph: Graph, value: nodes.NodeNG, read: nodes.NodeNG) -> bool:
+    """Whether a read of the locals of the graph's function may give a value that a statement puts into one of them.
+
+    No names of the statement in the read, or ones that other statements share it with: it may.
+    """
+    statement = value.statement()
+    targets = statement.targets if isinstance(statement, nodes.Assign) else ()
+    names = {target.name for target in targets if isinstance(target, nodes.AssignName)}
+    loads = [node for node in walk([read]) if isinstance(node, nodes.Name) and node.name in names]
+    for load in loads:
+        stores = reaching_stores(graph, load, load.name)
+        if stores is None or any(store.statement() is statement for store in stores):
+            return True
+    return not loads
+
+
 def loads_since_store(graph: Graph, statement: nodes.NodeNG, name: str) -> list[nodes.Name]:
     """The reads of a local on the ways to a statement, since the store that it has its value from."""
     return [
