@@ -202,3 +202,28 @@ def test_a_coroutine_that_may_be_overridden_says_so(tmp_path: Path) -> None:
     assert [one for one in site.unknown if one.startswith("lifetime")] == [
         "lifetime: 'View.on_timeout' is only a promise: what overrides it runs"
     ]
+
+
+KEYED = """
+import asyncio
+
+class Rooms:
+    def __init__(self):
+        self._tasks = {}
+
+    def open(self, room):
+        if room in self._tasks:
+            self._tasks[room].cancel()
+        self._tasks[room] = asyncio.create_task(asyncio.sleep(1))
+"""
+
+
+def test_a_key_that_is_looked_up_guards_a_second_start(tmp_path: Path) -> None:
+    site = only(tmp_path, {"rooms.py": KEYED})
+    assert site.guard is not None
+    assert (site.guard.line, site.guard.note) == (8, "tests 'room in self._tasks' before the store")
+
+
+@pytest.mark.parametrize("head", ["if room:", "if len(self.rooms) > 1:"])
+def test_a_key_that_is_not_looked_up_guards_nothing(head: str, tmp_path: Path) -> None:
+    assert only(tmp_path, {"rooms.py": KEYED.replace("if room in self._tasks:", head)}).guard is None
