@@ -109,6 +109,22 @@ def test_two_tasks_of_which_a_name_may_hold_either(tmp_path: Path) -> None:
     assert [steps(site) for site in (one, other)] == [[("await", "either.py", 16)]] * 2
 
 
+def test_a_loop_over_a_collection_gives_the_task_again(tmp_path: Path) -> None:
+    text = """
+    import asyncio
+
+    async def run(orders):
+        tasks = []
+        for order in orders:
+            task = asyncio.create_task(asyncio.sleep(order))
+            tasks.append(task)
+        for task in tasks:
+            await task
+    """
+    site = only(tmp_path, {"orders.py": text})
+    assert (steps(site), site.exceptions) == ([("await", "orders.py", 9)], "observed")
+
+
 def test_what_runs_is_one_of_two_where_both_may_reach(tmp_path: Path) -> None:
     text = """
     import asyncio

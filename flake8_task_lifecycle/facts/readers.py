@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.families import classes_of, related
-from flake8_task_lifecycle.facts.reaching import is_reached
+from flake8_task_lifecycle.facts.reaching import is_replaced
 from flake8_task_lifecycle.facts.slots import Place
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
@@ -188,11 +188,12 @@ def followed(facts: Facts, function: nodes.FunctionDef, names: frozenset[str]) -
 
 
 def may_give(facts: Facts, value: nodes.NodeNG, read: nodes.NodeNG) -> bool:
-    """Whether a read of the locals around a value may give it: not when each way to it passes another store first."""
+    """Whether a read of the locals around a task may give it: not when another one has taken its place by then."""
     function = enclosing_function(value)
     if function is None or enclosing_function(read) is not function:
         return True
     try:
-        return is_reached(facts.graph(function), value, read)
+        tasks = {spawn.value for spawn in facts.spawns.all()}
+        return not is_replaced(facts.graph(function), value, read, tasks)
     except FlowTooLarge:
         return True
