@@ -156,6 +156,31 @@ def test_an_odd_name_survives(project: Project) -> None:
     assert "tä\\x80\nsk.py" in [one["path"] for one in entries()]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_names_that_are_no_utf_8_survive_in_every_form(project: Project, jobs: int) -> None:
+    project.file("f\udcfflder/j\udce4bs.py", DROPPED)
+    known = "--baseline=kn\udcffwn.json"
+    assert project.audit(known, "--update-baseline", jobs=jobs).status == 0
+    forms = ["text", "markdown", "json", "sarif", "github", "html"]
+    files = [f"r\udcffport.{form}" for form in forms]
+    asked = [part for form, file in zip(forms, files, strict=True) for part in (f"--format={form}", f"--output={file}")]
+    ran = project.audit(known, *asked, jobs=jobs)
+    assert (ran.status, ran.err.count("\n")) == (0, 1)
+    for file in files:
+        assert Path(file).is_file()
+    report = json.loads(Path("r\udcffport.json").read_text(encoding="utf-8"))
+    assert report["stale"] == []
+    assert ("f\\xfflder/j\\xe4bs.py", "baseline") in [(one["file"], one["suppressed"]) for one in report["findings"]]
+
+
+@pytest.mark.parametrize("scope", ["f\udcfflder/**", "f\\xfflder/**", "f?lder", "f????lder"])
+def test_a_scope_of_a_name_that_is_no_utf_8(project: Project, scope: str) -> None:
+    project.file("f\udcfflder/j\udce4bs.py", DROPPED)
+    ran = project.audit(f"--scope={scope}", "--exclude=x\udcff", "--format=json")
+    assert ran.status == (2 if scope == "f?lder" else 1)
+    assert "udcff" not in ran.out
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

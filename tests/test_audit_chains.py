@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from audited import audited, chain, only, sites, steps
 
-from flake8_task_lifecycle.audit.report import Lifetime, Owner, OwnerKind, Verdict
+from flake8_task_lifecycle.audit.report import Owner, OwnerKind, Verdict
 
 POLLER = '''
 import asyncio
@@ -424,21 +424,3 @@ def test_two_modules_of_one_name_are_told_apart(tmp_path: Path) -> None:
         ("caller:outer", tmp_path.name),
         ("caller:inner", "src"),
     ]
-
-
-MADE = {
-    "plainly": ("from poller import Poller\n\none = Poller()\n", "caller:one"),
-    "through its module": ("import poller\n\none: poller.Poller = poller.Poller()\n", "caller:one"),
-    "under another name": ("from poller import Poller as P\n\none = P()\n", "caller:one"),
-    "of a subclass": ("from poller import Poller\n\n\nclass Mine(Poller):\n    pass\n\n\none = Mine()\n", "caller:one"),
-    "on another object": ("from somewhere import app\nfrom poller import Poller\n\napp.x = Poller()\n", "caller:app.x"),
-    "in a function": ("from poller import Poller\n\n\ndef make():\n    one = Poller()\n    return one\n", ""),
-    "of another class of that name": ("class Poller:\n    pass\n\n\none = Poller()\n", ""),
-}
-
-
-@pytest.mark.parametrize(("caller", "instance"), MADE.values(), ids=MADE)
-def test_the_module_level_instance_of_the_owner(caller: str, instance: str, tmp_path: Path) -> None:
-    (site,) = sites(tmp_path, {"poller.py": POLLER, "caller.py": caller})
-    assert site.owner.instance == instance
-    assert site.lifetime is (Lifetime.APPLICATION if instance else Lifetime.OWNER)

@@ -320,7 +320,8 @@ def test_a_process_that_dies_is_a_loss(project: Project, monkeypatch: pytest.Mon
 def test_ctrl_c_ends_it_at_once_with_one_line(project: Project, jobs: int) -> None:
     project.write(**{f"jobs{number}": DROPPED for number in range(40)})
     slow = (
-        "import sys, time\nfrom flake8_task_lifecycle import engine, __main__\n"
+        "import signal, sys, time\nfrom flake8_task_lifecycle import engine, __main__\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def examine(*_):\n    time.sleep(60)\n"
         "engine.examine = examine\nprint('begun', flush=True)\nsys.exit(__main__.main(sys.argv[1:]))\n"
     )

@@ -30,6 +30,7 @@ from flake8.style_guide import Decision, StyleGuideManager
 from flake8.violation import Violation
 
 from flake8_task_lifecycle.audit.errors import AuditError
+from flake8_task_lifecycle.audit.files import shown
 from flake8_task_lifecycle.options import ALL_CODES, Options
 
 PACKAGE = "flake8-task-lifecycle"
@@ -192,7 +193,7 @@ def _source(settings: Settings, folder: str) -> str:
     if settings.isolated:
         return ""
     if settings.config is not None:
-        return settings.config
+        return shown(settings.config)
     for name in _CONFIG_FILES:
         parser = configparser.RawConfigParser()
         path = Path(folder, name)
@@ -214,11 +215,11 @@ def _misspelt(manager: OptionManager, parsed: configparser.RawConfigParser, sour
 
 
 def _relative(path: str) -> str:
-    """A path below the current directory relative to it, with forward slashes; any other text as it is."""
+    """A path below the current directory relative to it, with forward slashes; any other text as it shows."""
     with contextlib.suppress(ValueError):
         if Path(path).is_absolute():
-            return Path(path).relative_to(Path.cwd()).as_posix()
-    return path
+            return shown(str(Path(path).relative_to(Path.cwd())))
+    return shown(path)
 
 
 def _listed(values: Sequence[str] | None) -> str:

@@ -41,7 +41,6 @@ _STEPS = {
 }
 _BOUNDS = {"cancel": "it is cancelled", "await": "it is awaited", "close": "its loop is asked to end"} | {
     "scope": "its scope is left",
-    "loop": "it loops without end",
 }
 _LISTED = 3
 _ORDER = ("cancel", "close", "await", "suppress", "clear")
@@ -87,7 +86,7 @@ def _clauses(account: Account, related: Sequence[Problem], shown: Shown) -> Iter
 
 
 def _why(line: Line) -> str:
-    return _BOUNDS.get(line.what, line.note or line.what)
+    return f"it {line.note}" if line.what == "loop" else _BOUNDS.get(line.what, line.note or line.what)
 
 
 def _ending(account: Account, at: Callable[[Line], str]) -> Iterator[str]:

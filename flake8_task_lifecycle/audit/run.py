@@ -65,7 +65,7 @@ def audit(
         isolated,
     )
     configuration = load(settings)
-    scope = _several(scope)
+    scope = tuple(map(shown, _several(scope)))
     root = Path.cwd()
     given = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)] or ["."]
     files, unlisted = find(given, configuration, scope, root)

@@ -208,7 +208,7 @@ def instance_of(callers: Callers, near: str, holds: Holds) -> tuple[str, Line | 
     for place in holds.places:
         if not place.is_global:
             for kept in callers.instances(near, place.home):
-                line = Line("instance", kept.path, kept.line, f"{kept.name} is made at module level", kept.text)
+                line = Line("instance", kept.path, kept.line, f"{kept.name} is {kept.made}", kept.text)
                 return kept.name, line
     return "", None
 

@@ -14,6 +14,7 @@ from flake8_task_lifecycle.facts.account_owner import Holds, class_names
 from flake8_task_lifecycle.facts.callers import Callers
 from flake8_task_lifecycle.facts.guards import ONCE, looks_before, names_slot
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
+from flake8_task_lifecycle.facts.readers import may_give
 from flake8_task_lifecycle.facts.repeats import runs_once
 from flake8_task_lifecycle.facts.requests import request_nodes, signals_of
 from flake8_task_lifecycle.facts.slots import Kind, Place, kind_of, touches_in
@@ -51,7 +52,11 @@ def release_of(facts: Facts, spawn: Spawn, holds: Holds, callers: Callers) -> Re
     """The steps that end the task of a spawn, wherever they are."""
     if holds.places:
         return _of_places(facts, spawn, holds.places, callers)
-    uses = facts.owners.of(spawn.value).uses
+    uses = [
+        use
+        for use in facts.owners.of(spawn.value).uses
+        if use.target is None or use.target is spawn.value or may_give(facts, spawn.value, use.target)
+    ]
     own = [*uses, *_captured(facts, spawn)]
     steps = [step for use in own for step in _steps_of_use(facts, use, use.target)]
     steps += _roundabout(facts, spawn)
@@ -241,13 +246,17 @@ def _sorted(lines: Iterable[Line]) -> tuple[Line, ...]:
 def guard_of(facts: Facts, spawn: Spawn, holds: Holds) -> tuple[Line | None, str]:
     """The line that keeps a second start from overwriting the first task; without one, why there is no second start."""
     function = enclosing_function(spawn.node)
-    if len(holds.places) != 1 or holds.places[0].is_collection or function is None:
+    if len(holds.places) != 1 or function is None:
         return None, ""
     place = holds.places[0]
     store = next((use.target for use in facts.owners.of(spawn.value).uses if use.fate is Fate.KEPT), None)
     if store is None or enclosing_function(store) is not function:
         return None, ""
+    if place.is_collection and not isinstance(store.parent, nodes.Subscript):
+        return None, ""
     found = list(looks_before(facts, function, store, place, facts.slots.events(place)))
+    if place.is_collection:
+        found = [node for node in found if any(names_slot(one, place) for one in walk(_tested(node)))]
     if found:
         best = min(found, key=lambda node: (_guard_rank(node, place, store), node.lineno or 0))
         return line_at(facts, best.statement(), "guard", _guard_note(best, place)), ""

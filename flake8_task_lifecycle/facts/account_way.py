@@ -16,7 +16,7 @@ from flake8_task_lifecycle.facts.observed import observed
 from flake8_task_lifecycle.facts.raising import risk
 from flake8_task_lifecycle.facts.shelters import ANY, exceptions, is_broad, is_seen
 from flake8_task_lifecycle.facts.spawns import Spawn
-from flake8_task_lifecycle.facts.targets import ask, spawned_functions, targets
+from flake8_task_lifecycle.facts.targets import ask, outer_functions, spawned_functions, targets
 from flake8_task_lifecycle.facts.values import External
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Known
@@ -80,6 +80,8 @@ def way_of(facts: Facts, spawn: Spawn) -> Way:
         return True
 
     answers = [ask(facts, target, lambda home, one: visit(home, one, _MAX_DEPTH)) for target in found]
+    for target in outer_functions(facts, spawn):
+        ask(facts, target, lambda home, one: visit(home, one, 0))
     ordered = tuple(sorted(dict.fromkeys(lines), key=lambda line: (line.path, line.line)))
     if any(line.what == "swallows" for line in ordered):
         return Way("swallowed", ordered, tuple(seen))
@@ -156,6 +158,9 @@ def seen_by(facts: Facts, spawn: Spawn) -> Seen:
         return Seen("handled", handlers, "" if handlers else "nothing in its loop is seen to raise")
     if resolved and not lived.is_yes and all(one.broad for one in inside):
         return Seen("handled", handlers)
+    around = [answer for target in outer_functions(facts, spawn) if (answer := ask(facts, target, _inside)) is not None]
+    if any(one.broad for one in around):
+        return Seen("handled", tuple(line for one in around for line in one.handlers))
     outcome = observed(facts, spawn)
     if outcome.is_yes:
         lines = tuple(line_of(facts, one, "observed") for one in outcome.evidence)

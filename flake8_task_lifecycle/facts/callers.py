@@ -8,18 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astroid import nodes
-
 from flake8_task_lifecycle.facts.account_lines import text_at
 from flake8_task_lifecycle.facts.families import ancestors
+from flake8_task_lifecycle.facts.instances import Kept, MadeWords, kept_in
 from flake8_task_lifecycle.facts.mentions import EXITS, Entry, Mention, entry_of, mentions
 from flake8_task_lifecycle.facts.repeats import is_test_file
-from flake8_task_lifecycle.facts.values import Definition, External, Instance
-from flake8_task_lifecycle.names import dotted, enclosing_class, qualified_name
+from flake8_task_lifecycle.names import enclosing_class, qualified_name
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.project import STORE, Project, project_of
 
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
 
 _CLASS = re.compile(r"^[ \t]*class[ \t]+(\w+)[ \t]*\(([^)]*)\)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
-_CALLED = re.compile(r"(\w+)\(")
-_LAST = re.compile(r"\w+\Z")
-_MADE = re.compile(r"^[^\W\d][\w.]*[ \t]*(?::[^=\n]+)?=[^=\n][^\n]*\(", re.MULTILINE)
 _MAX_FILES = 120
 _FEW = 3
 
@@ -61,17 +55,6 @@ class Profile:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An object of a class that a module makes at its top level: ``name`` is ``package.module:scheduler``."""
-
-    name: str
-    path: str
-    line: int
-    text: str
-    classes: frozenset[str]
-
-
 class Callers:
     """The callers of functions and the module-level instances of classes, by resolved names, each looked for once.
 
@@ -87,7 +70,7 @@ class Callers:
         self._kept: dict[Path, tuple[Kept, ...]] = {}
         self._of: dict[Function, tuple[tuple[Mention, ...], str]] = {}
         self._bases: dict[object, list[tuple[str, frozenset[str]]]] = {}
-        self._made: dict[Path, frozenset[str]] = {}
+        self._made: dict[object, list[tuple[Path, frozenset[str]]]] = {}
         self._instances: dict[tuple[object, str], list[Kept]] = {}
         self.chains: dict[Function, Chain] = {}
         self.parsed: set[Path] = set()
@@ -227,10 +210,13 @@ class Callers:
     def _find_instances(self, project: Project, owner: str) -> list[Kept]:
         texts = list(project.texts() or ())
         words = self._below(project, texts, owner.rpartition(".")[2])
+        if project.key not in self._made:
+            made = MadeWords(text for _, text in texts)
+            self._made[project.key] = [(path, made.of(text)) for path, text in texts]
         found = [
             one
-            for path, text in texts
-            if not words.isdisjoint(self._made_in(path, text))
+            for path, made_words in self._made[project.key]
+            if not words.isdisjoint(made_words)
             for one in self._kept_in(path)
             if owner in one.classes
         ]
@@ -249,17 +235,12 @@ class Callers:
                 return frozenset(found)
             found = grown
 
-    def _made_in(self, path: Path, text: str) -> frozenset[str]:
-        if path not in self._made:
-            self._made[path] = _made_words(text)
-        return self._made[path]
-
     def _kept_in(self, path: Path) -> tuple[Kept, ...]:
         if path not in self._kept:
             self._kept[path] = ()
             facts = self.facts(path)
             if facts is not None:
-                self._kept[path] = tuple(_kept(facts, str(path)))
+                self._kept[path] = tuple(kept_in(facts, str(path)))
         return self._kept[path]
 
     def is_test(self, path: str) -> bool:
@@ -270,17 +251,6 @@ class Callers:
         return is_test_file(str(Path(path).relative_to(base)) if inside and base is not None else path)
 
 
-def _made_words(text: str) -> frozenset[str]:
-    """The last words of what lines at the left margin call to assign its result, an alias by its own name too."""
-    found = {word for line in _MADE.finditer(text) for word in _CALLED.findall(line[0])}
-    parts = text.split(" as ") if found else []
-    for before, after in pairwise(parts):
-        original, alias = _LAST.search(before), _WORD.match(after.lstrip())
-        if original is not None and alias is not None and alias[0] in found:
-            found.add(original[0])
-    return frozenset(found)
-
-
 def _order(one: Mention) -> tuple[str, int, int]:
     return (one.path, one.line, one.column)
 
@@ -289,35 +259,3 @@ def _world_at(path: Path, options: Options) -> World:
     from flake8_task_lifecycle.facts import world_of
 
     return world_of(str(path), STORE.text(path) or "", options)
-
-
-def _kept(facts: Facts, path: str) -> Iterator[Kept]:
-    """The objects that a module makes at its top level, under a name or in an attribute of something named there."""
-    waiting: list[nodes.NodeNG] = list(facts.tree.module.body)
-    module = facts.module.name if facts.module is not None else ""
-    while waiting:
-        statement = waiting.pop(0)
-        if isinstance(statement, nodes.If | nodes.Try):
-            waiting += [*statement.body, *statement.orelse]
-        if not isinstance(statement, nodes.Assign | nodes.AnnAssign) or not isinstance(statement.value, nodes.Call):
-            continue
-        targets = statement.targets if isinstance(statement, nodes.Assign) else [statement.target]
-        classes = frozenset(name for value in facts.evaluator.of(statement.value) for name in _lineage(facts, value))
-        for target in targets:
-            if classes and dotted(target):
-                line = statement.lineno or 1
-                yield Kept(f"{module}:{dotted(target)}", path, line, text_at(facts.source, line), classes)
-
-
-def _lineage(facts: Facts, value: object) -> frozenset[str]:
-    """The qualified names of the class of an object, and of its bases."""
-
-    def above(home: Facts, node: nodes.NodeNG) -> frozenset[str] | None:
-        return ancestors(home, node) if isinstance(node, nodes.ClassDef) else None
-
-    match value:
-        case Instance(Definition(node)) if isinstance(node, nodes.ClassDef):
-            return ancestors(facts, node)
-        case Instance(External(name)):
-            return facts.world.ask(name, above) or frozenset()
-    return frozenset()

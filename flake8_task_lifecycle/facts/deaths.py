@@ -13,8 +13,7 @@ from flake8_task_lifecycle.facts.observed import observed
 from flake8_task_lifecycle.facts.raising import Risk, risk
 from flake8_task_lifecycle.facts.shelters import catches_broadly
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
-from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_functions
-from flake8_task_lifecycle.facts.values import Definition, External
+from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, outer_functions
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import qualified_name
 
@@ -86,10 +85,4 @@ def _placed(facts: Facts, risks: _Risks) -> Risk:
 
 def _is_sheltered(facts: Facts, spawn: Spawn) -> bool:
     """Whether the coroutine runs inside another of the project that catches broadly: ``spawn(log_errors(run()))``."""
-    if not isinstance(spawn.coroutine, nodes.Call):
-        return False
-    run = spawned_functions(facts, spawn)
-    for value in facts.evaluator.of(spawn.coroutine.func):
-        if isinstance(value, Definition | External) and value not in run and ask(facts, value, catches_broadly):
-            return True
-    return False
+    return any(ask(facts, one, catches_broadly) for one in outer_functions(facts, spawn))

@@ -14,7 +14,7 @@ from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_
 from flake8_task_lifecycle.facts.values import LITERAL, Definition, External, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, inside, leaves, walk
 from flake8_task_lifecycle.model import Answer, Known
-from flake8_task_lifecycle.names import dotted, last_word
+from flake8_task_lifecycle.names import dotted, last_word, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -51,7 +51,7 @@ def _own(facts: Facts, function: nodes.NodeNG) -> Answer:
 
 def _of_function(facts: Facts, function: nodes.FunctionDef, levels: int) -> Answer:
     if is_abstract(function):
-        return Answer(Known.UNKNOWN, "abstract")
+        return Answer(Known.UNKNOWN, f"'{qualified_name(function)}' is only a promise: what overrides it runs")
     unknown: Answer | None = None
     awaited: list[nodes.NodeNG] = []
     for node in inside(function):
@@ -102,7 +102,13 @@ def _of_loop(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> Answer:
     ending = _way_out(facts, function, loop)
     if ending:
         return Answer(Known.NO, ending)
-    return Answer(Known.YES, evidence=(facts.evidence(loop, "loops without end"),))
+    return Answer(Known.YES, evidence=(facts.evidence(loop, _how_it_loops(loop)),))
+
+
+def _how_it_loops(loop: Loop) -> str:
+    if isinstance(loop, nodes.While) and constant_truth(loop.test) is None:
+        return f"loops while '{' '.join(loop.test.as_string().split())}'"
+    return "loops without end"
 
 
 def unbounded(facts: Facts, loop: Loop) -> Answer:
@@ -379,4 +385,7 @@ def long_lived_spawn(facts: Facts, spawn: Spawn) -> Answer:
         return Answer(Known.UNKNOWN, "the coroutine is not resolved")
     if all(answer.is_yes for answer in answers):
         return answers[0]
-    return Answer(Known.NO) if all(answer.is_no for answer in answers) else Answer(Known.UNKNOWN, "it depends")
+    if all(answer.is_no for answer in answers):
+        return Answer(Known.NO)
+    reasons = (answer.reason for answer in answers if answer.known is Known.UNKNOWN and answer.reason)
+    return Answer(Known.UNKNOWN, next(reasons, "one of what it may run ends, and another loops"))

@@ -6,19 +6,21 @@ Everything that leaves here is plain data: paths, lines and names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.definitions import decorator_names
+from flake8_task_lifecycle.facts.elements import taken
 from flake8_task_lifecycle.facts.families import has_outside_base
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.shutdown import Role
-from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Partial, Value, known_names
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Partial, Value, each, known_names
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word, qualified_name
 
@@ -110,9 +112,15 @@ def mentions(facts: Facts, word: str, path: str) -> Iterator[Mention]:
         found += [node for node in facts.name_index.get(name, ()) if isinstance(node, nodes.Name)]
     for node in found:
         values = facts.evaluator.of(node)
+        if UNKNOWN in values and isinstance(node, nodes.Attribute):
+            values |= frozenset(each(taken(facts, node.expr), partial(_member, facts, node.attrname)))
         names = frozenset(name for value in values if (name := resolved(facts, value)))
         if names or (isinstance(node, nodes.Attribute) and UNKNOWN in values):
             yield _mention(facts, node, names, path)
+
+
+def _member(facts: Facts, attribute: str, base: Value) -> Iterable[Value]:
+    return facts.evaluator.member(base, attribute)
 
 
 def resolved(facts: Facts, value: Value) -> str:

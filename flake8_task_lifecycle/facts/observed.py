@@ -18,9 +18,10 @@ from flake8_task_lifecycle.facts.readers import (
     is_target,
     loads_elsewhere,
     loads_of,
+    may_give,
     narrowed,
 )
-from flake8_task_lifecycle.facts.slots import Kind
+from flake8_task_lifecycle.facts.slots import Kind, Place
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.uses import Fate
@@ -99,7 +100,7 @@ def _of_value(facts: Facts, value: nodes.NodeNG, depth: int, *, returned: bool =
     function = enclosing_function(value)
     reads = [Read(facts, value, use)]
     if function is not None:
-        reads += followed(facts, function, use.names)
+        reads += [one for one in followed(facts, function, use.names) if may_give(facts, value, one.load)]
     elif use.names:
         return _unknown("bound outside any function")
     answer = _judge([one for one in reads if not (returned and one.use.fate is Fate.CALLER)])
@@ -138,12 +139,10 @@ def _is_discard(read: Read) -> bool:
 def _of_held(facts: Facts, held: Held, depth: int, drops: bool) -> Answer:
     if depth > _MAX_DEPTH:
         return _unknown("handed on too often")
-    if held.place is not None and any(
-        event.kind is Kind.HANDED and not event.sure for event in facts.slots.events(held.place)
-    ):
-        return _unknown("read by somebody who cannot be told")
     own = list(loads_of(facts, held))
     answer = _of_loads(own, depth, drops)
+    if not answer.is_yes and held.place is not None and _may_be_read(facts, held.place):
+        return _unknown("read by somebody who cannot be told")
     if answer.is_no and _heals(facts, held, own):
         answer = Answer(Known.YES, "restarted once it is done")
     if not answer.is_no:
@@ -152,6 +151,10 @@ def _of_held(facts: Facts, held: Held, depth: int, drops: bool) -> Answer:
     if others is None:
         return _unknown("the project is too large to search")
     return _of_loads(others, depth, drops)
+
+
+def _may_be_read(facts: Facts, place: Place) -> bool:
+    return any(event.kind is Kind.HANDED and not event.sure for event in facts.slots.events(place))
 
 
 def _of_loads(loads: list[Load], depth: int, drops: bool) -> Answer:

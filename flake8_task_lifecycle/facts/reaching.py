@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from astroid import nodes
 
@@ -19,6 +19,24 @@ def reaching_stores(graph: Graph, read: nodes.NodeNG, name: str) -> list[nodes.A
         if not stores and index == graph.entry and any(one.name == name for one in graph.function.args.arguments):
             return None
     return found
+
+
+def is_replaced(graph: Graph, value: nodes.NodeNG, read: nodes.NodeNG, others: Container[nodes.NodeNG]) -> bool:
+    """Whether a read of the local that a value is put into can only see one of the ``others`` that are put there.
+
+    Not when the read has no such local, or can see what anything else binds, such as a loop over a collection.
+    """
+    statement = value.statement()
+    targets = statement.targets if isinstance(statement, nodes.Assign) else ()
+    names = {target.name for target in targets if isinstance(target, nodes.AssignName)}
+    loads = [node for node in walk([read]) if isinstance(node, nodes.Name) and node.name in names]
+    stores = [reaching_stores(graph, load, load.name) for load in loads]
+    return bool(loads) and all(
+        found
+        and all(isinstance(one.parent, nodes.Assign) and one.parent.value in others for one in found)
+        and all(one.parent is not statement for one in found)
+        for found in stores
+    )
 
 
 def loads_since_store(graph: Graph, statement: nodes.NodeNG, name: str) -> list[nodes.Name]:

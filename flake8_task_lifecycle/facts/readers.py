@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.families import classes_of, related
+from flake8_task_lifecycle.facts.reaching import is_replaced
 from flake8_task_lifecycle.facts.slots import Place
 from flake8_task_lifecycle.facts.uses import Fate, Use
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import FlowTooLarge, walk
 from flake8_task_lifecycle.model import Known
 from flake8_task_lifecycle.names import enclosing_function
 
@@ -184,3 +185,15 @@ def followed(facts: Facts, function: nodes.FunctionDef, names: frozenset[str]) -
             if enclosing_function(load) is function:
                 waiting += sorted(use.names)
     return found
+
+
+def may_give(facts: Facts, value: nodes.NodeNG, read: nodes.NodeNG) -> bool:
+    """Whether a read of the locals around a task may give it: not when another one has taken its place by then."""
+    function = enclosing_function(value)
+    if function is None or enclosing_function(read) is not function:
+        return True
+    try:
+        tasks = {spawn.value for spawn in facts.spawns.all()}
+        return not is_replaced(facts.graph(function), value, read, tasks)
+    except FlowTooLarge:
+        return True

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import positional
+from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value
-from flake8_task_lifecycle.flow import inside
-from flake8_task_lifecycle.names import enclosing_class
+from flake8_task_lifecycle.flow import FlowTooLarge, inside
+from flake8_task_lifecycle.names import Binding, enclosing_class, enclosing_function
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -31,6 +32,14 @@ def spawned_functions(facts: Facts, spawn: Spawn) -> tuple[Target, ...]:
     if spawn.form is Form.WRAPPER and isinstance(spawn.node, nodes.Call):
         return _through_wrapper(facts, spawn.node, _MAX_DEPTH)
     return ()
+
+
+def outer_functions(facts: Facts, spawn: Spawn) -> tuple[Target, ...]:
+    """The functions around what a spawn starts, which await it: ``logged`` in ``spawn(logged(run()))``."""
+    if not isinstance(spawn.coroutine, nodes.Call):
+        return ()
+    run = spawned_functions(facts, spawn)
+    return tuple(one for one in _functions(facts, spawn.coroutine.func) if one not in run) if run else ()
 
 
 def coroutine_answers(
@@ -133,12 +142,22 @@ def _bound_calls(facts: Facts, name: nodes.Name) -> list[nodes.NodeNG]:
     if binding is None:
         return []
     made: list[nodes.NodeNG] = []
-    for store in binding.nodes:
+    for store in _reaching(facts, name, binding):
         value = getattr(store.parent, "value", None) if isinstance(store, nodes.AssignName) else None
         if not isinstance(value, nodes.Call):
             return []
         made.append(value)
     return made
+
+
+def _reaching(facts: Facts, name: nodes.Name, binding: Binding) -> Sequence[nodes.NodeNG]:
+    """The stores of a name that a read of it can see, as far as its function shows them; else all that bind it."""
+    if len(binding.nodes) == 1 or binding.scope is not enclosing_function(name):
+        return binding.nodes
+    try:
+        return reaching_stores(facts.graph(binding.scope), name, name.name) or binding.nodes
+    except FlowTooLarge:
+        return binding.nodes
 
 
 def _awaited_parameters(function: nodes.FunctionDef) -> Iterator[str]:
