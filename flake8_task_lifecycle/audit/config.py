@@ -67,6 +67,8 @@ class Text:
         self._disable_noqa = options.disable_noqa
         self._is_ignored = self._processor.should_ignore_file()
         self.lines: list[str] = self._processor.lines
+        # flake8 reads every token of a file to know which lines a comment belongs to.
+        self._has_noqa = any("noqa" in line.lower() for line in self.lines)
 
     def hidden_by(self, code: str, line: int) -> str:
         """What hides a finding of a code in force at a line: ``per-file-ignores``, ``noqa``, or "" for nothing."""
@@ -74,6 +76,8 @@ class Text:
             return "per-file-ignores"
         if self._is_ignored:
             return "noqa"
+        if not self._has_noqa:
+            return ""
         place = Violation(code, self._path, line, 1, "", self._processor.noqa_line_for(line))
         return "noqa" if place.is_inline_ignored(self._disable_noqa) else ""
 
