@@ -182,12 +182,7 @@ def _is_overridden(facts: Facts, function: nodes.FunctionDef) -> bool:
 
 
 def _derives(facts: Facts, below: nodes.ClassDef, name: str) -> bool:
-    return any(
-        value == External(name)
-        for home in facts.evaluator.classes.hierarchy(below)
-        for base in home.bases
-        for value in facts.evaluator.of(base)
-    )
+    return any(External(name) in facts.evaluator.bases(home) for home in facts.evaluator.classes.hierarchy(below))
 
 
 def _is_replaced(facts: Facts, function: nodes.NodeNG) -> bool:
