@@ -58,7 +58,7 @@ def dropped(facts: Facts) -> Iterator[Dropped]:
         for call in facts.tree.calls.get(word):
             if _is_thrown_away(call) and (word in words or _may_be_foreign(facts, call)):
                 made = _made(facts, call.func)
-                if made is not None:
+                if made is not None and facts.paths.may_run(call):
                     yield _dropped(facts, call, made, "")
     yield from _registered(facts)
 
