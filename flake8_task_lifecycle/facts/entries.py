@@ -67,6 +67,7 @@ class Entries:
     def is_entry(self, function: nodes.FunctionDef) -> Answer:
         """Whether a coroutine function is an entry coroutine. NO when somebody awaits it, or no start is seen."""
         if function not in self._known:
+            self._known[function] = Answer(Known.UNKNOWN, "goes round")
             self._known[function] = self._find(function)
         return self._known[function]
 
@@ -79,7 +80,8 @@ class Entries:
         if Start.AWAITED in own:
             return Answer(Known.NO, "awaited directly")
         if enclosing_function(function) is not None:
-            return self._answer(own)
+            own |= self._decorated(function)
+            return Answer(Known.NO, "awaited directly") if Start.AWAITED in own else self._answer(own)
         names = self._names(function)
         own |= self.starts(function.name, function, names) if len(names) > 1 else _NONE
         started = own or self._elsewhere(function, names, apart_from="await")
@@ -88,6 +90,26 @@ class Entries:
             return Answer(Known.UNKNOWN, "too large a project")
         found |= started
         return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(found)
+
+    def _decorated(self, function: nodes.FunctionDef) -> Starts:
+        """What the module does with the functions that it decorates with what returns this nested one."""
+        outer = function
+        while (above := enclosing_function(outer)) is not None and any(
+            isinstance(one.value, nodes.Name) and one.value.name == outer.name
+            for one in self._facts.tree.returns.get(above, ())
+        ):
+            outer = above
+        found = _NONE
+        if outer is function:
+            return found
+        for other in self._facts.tree.functions:
+            for decorator in other.decorators.nodes if other.decorators is not None else ():
+                named = decorator.func if isinstance(decorator, nodes.Call) else decorator
+                if last_word(named) == outer.name and self._is_of(named, outer, (self._facts.qualified(outer),)):
+                    entry = self.is_entry(other)
+                    is_awaited = entry.is_no and entry.reason != NO_START
+                    found |= _STARTED if entry.is_yes else _AWAITED if is_awaited else _NONE if entry.is_no else _MAYBE
+        return found
 
     def _names(self, function: nodes.FunctionDef) -> Names:
         """The qualified names by which a call may run a function: its own, then those of what it overrides."""

@@ -129,9 +129,19 @@ class Owners:
         """Whether a nested function holds a local, other than one that is only the task's own done callback."""
         return any(not self._is_own_callback(frame, nested, name) for _, nested in frame.captured[name])
 
-    def _is_own_callback(self, frame: Frame, nested: nodes.NodeNG, name: str) -> bool:
-        references = frame.loads[nested.name] if isinstance(nested, nodes.FunctionDef) else [nested]
-        return bool(references) and all(_registers_on(reference, name) for reference in references)
+    def _is_own_callback(
+        self, frame: Frame, nested: nodes.NodeNG, name: str, seen: tuple[nodes.NodeNG, ...] = ()
+    ) -> bool:
+        """Whether only the task has a nested function, as its done callback, or one that has no other callers."""
+        if not isinstance(nested, nodes.FunctionDef):
+            return _registers_on(nested, name)
+        references = frame.loads[nested.name]
+        callers = [inner for _, inner in frame.captured.get(nested.name, ()) if inner not in (nested, *seen)]
+        return (
+            bool(references or callers)
+            and all(_registers_on(reference, name) for reference in references)
+            and all(self._is_own_callback(frame, inner, name, (*seen, nested)) for inner in callers)
+        )
 
     def _shared(self, graph: Graph, statement: nodes.NodeNG, names: frozenset[str]) -> Use | None:
         """Who was given a local collection before a statement puts the task into it."""
