@@ -25,6 +25,7 @@ from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
 from flake8_task_lifecycle.model import Answer, Evidence, Known
 from flake8_task_lifecycle.names import enclosing_function, last_word
 
+_RUNS_LOOP = frozenset({"run_forever", "run_until_complete"})
 _MAX_VISITS = 20_000
 _KEEPING = frozenset({Fate.KEPT, Fate.HANDED, Fate.CALLER})
 Decisions = frozenset[tuple[str, bool]]
@@ -191,6 +192,8 @@ class Owners:
         bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
         if any(use.fate.holds for use in uses) or self._held_by_elements(step, bound):
             return frozenset()
+        if not isinstance(walk_state.graph.function, nodes.AsyncFunctionDef) and _runs_loop(step):
+            return frozenset()
         filled = bound - held
         if filled and step.statement is not None and self._shared(walk_state.graph, step.statement, filled):
             return frozenset()
@@ -260,6 +263,11 @@ def _goes_on(load: nodes.NodeNG) -> bool:
     while not node.is_statement and not isinstance(node, nodes.Call):
         node = node.parent
     return isinstance(node.parent, nodes.Call | nodes.Keyword)
+
+
+def _runs_loop(step: Step) -> bool:
+    """Whether a step runs the event loop: a plain function has its locals until no task runs any more."""
+    return any(isinstance(node, nodes.Call) and last_word(node.func) in _RUNS_LOOP for node in walk(step.parts))
 
 
 def _registers_on(reference: nodes.NodeNG, name: str) -> bool:
