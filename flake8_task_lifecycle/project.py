@@ -36,6 +36,7 @@ _LIBRARY = frozenset(
     | {"contextvars", "collections", "concurrent", "trio", "anyio", "aiojobs", "uvloop", "copy", "itertools"}
 )
 _SPAWNERS = frozenset(source.SPAWN_WORDS)
+_WIDEST_GAP = 2
 _KEPT_LAYOUTS = 4_000
 
 
@@ -212,7 +213,11 @@ def _layout(folder: Path) -> _Layout:
         parent = parent.parent
     marked = next((above for above in (folder, *folder.parents) if not _MARKERS.isdisjoint(_entries(str(above)))), None)
     near = [] if marked is None else [marked / "src", marked]
-    roots = tuple(dict.fromkeys([parent, *near] if parts else [*near, parent]))
+    own = [parent] if parts else []
+    top = _package_above(parent, marked)
+    if top is not None:
+        parts, parent = [*parts, *reversed(parent.relative_to(top).parts)], top
+    roots = tuple(dict.fromkeys([parent, *own, *near] if parts else [*near, parent]))
     layout = _Layout(parent, tuple(reversed(parts)), marked, roots, _Shared({}, {}, {}))
     for run, other in _layouts.values():
         if run == source.run_number() and (other.roots, other.parts[:1]) == (roots, layout.parts[:1]):
@@ -222,6 +227,18 @@ def _layout(folder: Path) -> _Layout:
         _layouts.clear()
     _layouts[folder] = (source.run_number(), layout)
     return layout
+
+
+def _package_above(folder: Path, marked: Path | None) -> Path | None:
+    """The parent of the package that a folder without an ``__init__.py`` is a namespace portion of; None: of none."""
+    top, above, gap = None, folder, 0
+    while above not in (marked, above.parent) and gap <= _WIDEST_GAP:
+        if "__init__.py" in _entries(str(above)):
+            top, gap = above.parent, 0
+        else:
+            gap += 1
+        above = above.parent
+    return top
 
 
 class Project:

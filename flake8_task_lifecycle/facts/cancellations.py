@@ -315,8 +315,9 @@ def _only_raises(graph: Graph, start: int) -> bool:
         statement = graph.steps[index].statement
         if isinstance(statement, nodes.While) and constant_truth(statement.test) is True and index != start:
             return False
+        is_thrown = isinstance(statement, nodes.Raise | nodes.Try | nodes.TryStar)
         for target, label in graph.steps[index].edges:
-            if (label is not Label.RAISE or isinstance(statement, nodes.Raise)) and target not in seen:
+            if (label is not Label.RAISE or is_thrown) and target not in seen:
                 seen.add(target)
                 waiting.append(target)
     return raises

@@ -241,10 +241,9 @@ class Cancelled:
             classes = self._facts.evaluator.classes
             for one in [*classes.hierarchy(home), *classes.subclasses(home)]:
                 found |= class_cancels(self._facts, one)
-                for base in one.bases:
-                    for value in self._facts.evaluator.of(base):
-                        if isinstance(value, External):
-                            found |= self._facts.world.ask(value.name, class_cancels) or _NO_TEXTS
+                for value in self._facts.evaluator.bases(one):
+                    if isinstance(value, External):
+                        found |= self._facts.world.ask(value.name, class_cancels) or _NO_TEXTS
         for other in self._facts.tree.functions:
             if enclosing_function(other) is None and other is not function:
                 for _, texts in self.by_function(other):

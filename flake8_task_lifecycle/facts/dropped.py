@@ -58,7 +58,7 @@ def dropped(facts: Facts) -> Iterator[Dropped]:
         for call in facts.tree.calls.get(word):
             if _is_thrown_away(call) and (word in words or _may_be_foreign(facts, call)):
                 made = _made(facts, call.func)
-                if made is not None:
+                if made is not None and facts.paths.may_run(call):
                     yield _dropped(facts, call, made, "")
     yield from _registered(facts)
 
@@ -182,12 +182,7 @@ def _is_overridden(facts: Facts, function: nodes.FunctionDef) -> bool:
 
 
 def _derives(facts: Facts, below: nodes.ClassDef, name: str) -> bool:
-    return any(
-        value == External(name)
-        for home in facts.evaluator.classes.hierarchy(below)
-        for base in home.bases
-        for value in facts.evaluator.of(base)
-    )
+    return any(External(name) in facts.evaluator.bases(home) for home in facts.evaluator.classes.hierarchy(below))
 
 
 def _is_replaced(facts: Facts, function: nodes.NodeNG) -> bool:

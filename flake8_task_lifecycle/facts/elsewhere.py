@@ -75,11 +75,7 @@ class Elsewhere:
         found: set[Value] = set()
         for facts in [*self.asking, *others]:
             for below in facts.tree.classes:
-                if any(
-                    base in facts.evaluator.of(one)
-                    for home in facts.evaluator.classes.hierarchy(below)
-                    for one in home.bases
-                ):
+                if any(base in facts.evaluator.bases(home) for home in facts.evaluator.classes.hierarchy(below)):
                     own = frozenset(facts.evaluator.own_member(below, attribute))
                     found |= self.world.export(self._facts, facts, own)
         return frozenset(found)

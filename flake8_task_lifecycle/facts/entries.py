@@ -15,9 +15,10 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.definitions import is_generator, positional
+from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
-from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Partial, known_names
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Partial, known_names
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import enclosing_class, enclosing_function, last_word, scopes
 
@@ -34,6 +35,7 @@ class Start(Enum):
 
 
 Starts = frozenset[Start]
+Names = tuple[str, ...]
 _NONE: Starts = frozenset()
 _AWAITED, _STARTED, _MAYBE = (frozenset({one}) for one in Start)
 _RUNNERS = frozenset(
@@ -65,6 +67,7 @@ class Entries:
     def is_entry(self, function: nodes.FunctionDef) -> Answer:
         """Whether a coroutine function is an entry coroutine. NO when somebody awaits it, or no start is seen."""
         if function not in self._known:
+            self._known[function] = Answer(Known.UNKNOWN, "goes round")
             self._known[function] = self._find(function)
         return self._known[function]
 
@@ -73,27 +76,57 @@ class Entries:
             return Answer(Known.NO, "a generator")
         if function.name.startswith("test"):
             return Answer(Known.YES, "a test")
-        own = self.starts(function.name, function, self._facts.qualified(function))
+        own = self.starts(function.name, function, (self._facts.qualified(function),))
         if Start.AWAITED in own:
             return Answer(Known.NO, "awaited directly")
         if enclosing_function(function) is not None:
-            return self._answer(own)
-        started = own or self._elsewhere(function, apart_from="await")
-        found = self._elsewhere(function, near="await") if started and Start.AWAITED not in started else _NONE
+            own |= self._decorated(function)
+            return Answer(Known.NO, "awaited directly") if Start.AWAITED in own else self._answer(own)
+        names = self._names(function)
+        own |= self.starts(function.name, function, names) if len(names) > 1 else _NONE
+        started = own or self._elsewhere(function, names, apart_from="await")
+        found = self._elsewhere(function, names, near="await") if started and Start.AWAITED not in started else _NONE
         if started is None or found is None:
             return Answer(Known.UNKNOWN, "too large a project")
         found |= started
         return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(found)
 
-    def _elsewhere(self, function: nodes.FunctionDef, near: str = "", apart_from: str = "") -> Starts | None:
+    def _decorated(self, function: nodes.FunctionDef) -> Starts:
+        """What the module does with the functions that it decorates with what returns this nested one."""
+        outer = function
+        while (above := enclosing_function(outer)) is not None and any(
+            isinstance(one.value, nodes.Name) and one.value.name == outer.name
+            for one in self._facts.tree.returns.get(above, ())
+        ):
+            outer = above
+        found = _NONE
+        if outer is function:
+            return found
+        for other in self._facts.tree.functions:
+            for decorator in other.decorators.nodes if other.decorators is not None else ():
+                named = decorator.func if isinstance(decorator, nodes.Call) else decorator
+                if last_word(named) == outer.name and self._is_of(named, outer, (self._facts.qualified(outer),)):
+                    entry = self.is_entry(other)
+                    is_awaited = entry.is_no and entry.reason != NO_START
+                    found |= _STARTED if entry.is_yes else _AWAITED if is_awaited else _NONE if entry.is_no else _MAYBE
+        return found
+
+    def _names(self, function: nodes.FunctionDef) -> Names:
+        """The qualified names by which a call may run a function: its own, then those of what it overrides."""
+        own, owner = self._facts.qualified(function), enclosing_class(function)
+        above = {f"{name}.{function.name}" for name in ancestors(self._facts, owner)} if owner is not None else set()
+        return own, *sorted(above - {own})
+
+    def _elsewhere(
+        self, function: nodes.FunctionDef, names: Names, near: str = "", apart_from: str = ""
+    ) -> Starts | None:
         """What the other modules do with a function, until one of them decides; None: too many to be read."""
         others = self._facts.world.mentioning(function.name, used=True, near=near, apart_from=apart_from)
         if others is None:
             return None
         found = _NONE
-        name = self._facts.qualified(function)
         for facts in others:
-            starts = facts.entries.starts(function.name, None, name)
+            starts = facts.entries.starts(function.name, None, names)
             if facts.module is not None and _is_test(facts.module.name):
                 starts -= _AWAITED
             found |= starts
@@ -107,16 +140,16 @@ class Entries:
             return Answer(Known.YES)
         return Answer(Known.UNKNOWN, "may be started") if starts else Answer(Known.NO, NO_START)
 
-    def starts(self, word: str, function: nodes.FunctionDef | None, qualified: str) -> Starts:
-        """What this module does with a function: one of its own, or one of another module by its qualified name."""
+    def starts(self, word: str, function: nodes.FunctionDef | None, names: Names) -> Starts:
+        """What this module does with a function: one of its own, or one of another module by its qualified names."""
         tree = self._facts.tree
         words = {word, *(alias for alias, original in tree.aliases if original == word)}
         found = _NONE
         for name in words:
             for call in tree.calls.get(name, ()):
-                found |= self._judged(self._is_of(call.func, function, qualified), self._fate(call, _MAX_DEPTH))
+                found |= self._judged(self._is_of(call.func, function, names), self._fate(call, _MAX_DEPTH))
             for reference in self._referenced(name):
-                matched = self._is_of(reference, function, qualified)
+                matched = self._is_of(reference, function, names)
                 found |= self._judged(matched, self._handed(reference, _MAX_DEPTH) if matched is not False else _NONE)
         return found
 
@@ -126,26 +159,47 @@ class Entries:
             return _MAYBE if Start.STARTED in starts or Start.MAYBE in starts else _NONE
         return starts if matched else _NONE
 
-    def _is_of(self, expression: nodes.NodeNG, function: nodes.FunctionDef | None, qualified: str) -> bool | None:
+    def _is_of(self, expression: nodes.NodeNG, function: nodes.FunctionDef | None, names: Names) -> bool | None:
         """Whether an expression is the function; None when that is not known."""
-        unknown = False
+        unknown, overridden = False, not _is_of_base(expression)
+        names = names if overridden else names[:1]
+        if len(names) > 1 and self._is_called_on(expression, names):
+            return True
         for value in self._facts.evaluator.of(expression):
             while isinstance(value, Partial):
                 value = value.function
             match value:
                 case Definition(node) if node is function:
                     return True
-                case Definition(node) if function is not None and self._related(node, function):
+                case Definition(node) if function is not None and overridden and self._related(node, function):
+                    return True
+                case Definition(node) if function is None and self._facts.qualified(node) in names:
                     return True
                 case Definition():
                     continue
-                case External(name) if name == qualified and qualified:
+                case External(name) if name in names:
                     return True
                 case External(name):
                     unknown = unknown or not self._facts.elsewhere.defines(name)
                 case _:
                     unknown = unknown or value == UNKNOWN
         return None if unknown else False
+
+    def _is_called_on(self, expression: nodes.NodeNG, names: Names) -> bool:
+        """Whether an expression names a method of an object that may be of a class below the one it is known by."""
+        if not isinstance(expression, nodes.Attribute):
+            return False
+        for value in self._facts.evaluator.of(expression.expr):
+            match value:
+                case Instance(Definition(node), exact=False):
+                    home = self._facts.qualified(node)
+                case Instance(External(name), exact=False):
+                    home = name
+                case _:
+                    continue
+            if f"{home}.{expression.attrname}" in names:
+                return True
+        return False
 
     def _related(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
         """Whether two methods of one name belong to one hierarchy, so that a call of one may run the other."""
@@ -190,7 +244,7 @@ class Entries:
     def _fate_of_calls(self, function: nodes.FunctionDef, depth: int) -> Starts:
         found = _NONE
         for call in self._facts.tree.calls.get(function.name, ()):
-            if self._is_of(call.func, function, self._facts.qualified(function)) is not False:
+            if self._is_of(call.func, function, (self._facts.qualified(function),)) is not False:
                 found |= self._fate(call, depth - 1)
         return found
 
@@ -286,6 +340,15 @@ class Entries:
                     found |= self._handed(load, _MAX_DEPTH - 1)
             self._parameters[key] = found - _AWAITED if Start.STARTED in found else found
         return self._parameters[key]
+
+
+def _is_of_base(expression: nodes.NodeNG) -> bool:
+    """``super().run``: the base's own method, not what overrides it."""
+    return (
+        isinstance(expression, nodes.Attribute)
+        and isinstance(expression.expr, nodes.Call)
+        and last_word(expression.expr.func) == "super"
+    )
 
 
 def _runners() -> frozenset[str]:

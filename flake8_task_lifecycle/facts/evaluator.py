@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from astroid import nodes
 
@@ -41,6 +41,7 @@ from flake8_task_lifecycle.project import absolute
 from flake8_task_lifecycle.tree import Tree
 
 _MAX_DEPTH = 24
+_TYPING = {External(f"{home}.{name}") for home in ("typing", "typing_extensions") for name in ("Generic", "Protocol")}
 
 _LITERALS: dict[type[nodes.NodeNG], str] = {
     nodes.List: "builtins.list",
@@ -287,10 +288,9 @@ class Evaluator:
 
     def _inherited_from_outside(self, owner: nodes.ClassDef, attribute: str) -> Iterable[Value]:
         for home in self.classes.hierarchy(owner):
-            for base in home.bases:
-                for value in self.of(base):
-                    if isinstance(value, External):
-                        yield from self.member(Instance(value), attribute)
+            for value in self.bases(home):
+                if isinstance(value, External):
+                    yield from self.member(Instance(value), attribute)
 
     def own_member(self, owner: nodes.ClassDef, attribute: str) -> list[Value]:
         """What the class itself says of an attribute: its body and what its methods store on ``self``."""
@@ -304,11 +304,16 @@ class Evaluator:
             values += self._assigned(store)
         return values
 
+    def bases(self, owner: nodes.ClassDef) -> Iterator[Value]:
+        """What the bases of a class can be; ``Base[int]`` is ``Base``, and ``Generic[T]`` says nothing."""
+        for base in owner.bases:
+            plain = base.value if isinstance(base, nodes.Subscript) else base
+            yield from (value for value in self.of(plain) if plain is base or value not in _TYPING)
+
     def _bases(self, owner: nodes.ClassDef) -> list[nodes.ClassDef]:
         return [
             value.node
-            for base in owner.bases
-            for value in self.of(base)
+            for value in self.bases(owner)
             if isinstance(value, Definition) and isinstance(value.node, nodes.ClassDef)
         ]
 
@@ -355,12 +360,7 @@ class Evaluator:
         owner = enclosing_class(function) if function is not None else None
         if owner is None:
             return UNKNOWN_ONLY
-        return [
-            Instance(value, exact=True)
-            for base in owner.bases
-            for value in self.of(base)
-            if isinstance(value, External | Definition)
-        ]
+        return [Instance(value, exact=True) for value in self.bases(owner) if isinstance(value, External | Definition)]
 
     def returned(self, function: nodes.FunctionDef) -> Iterable[Value]:
         """What a function's return annotation promises, else what its ``return`` statements give."""

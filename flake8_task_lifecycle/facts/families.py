@@ -32,25 +32,23 @@ def _climb(facts: Facts, owner: nodes.NodeNG, found: set[str]) -> bool:
         return True
     for home in facts.evaluator.classes.hierarchy(owner):
         found.add(facts.qualified(home))
-        for base in home.bases:
-            for value in facts.evaluator.of(base):
-                if isinstance(value, External) and value.name not in found and value.name not in _HARMLESS:
-                    found.add(value.name)
-                    facts.world.ask(value.name, lambda home_facts, node: _climb(home_facts, node, found))
+        for value in facts.evaluator.bases(home):
+            if isinstance(value, External) and value.name not in found and value.name not in _HARMLESS:
+                found.add(value.name)
+                facts.world.ask(value.name, lambda home_facts, node: _climb(home_facts, node, found))
     return True
 
 
 def has_outside_base(facts: Facts, owner: nodes.ClassDef) -> bool:
     """Whether a class has a base that the project does not define, apart from the plain ones of the language."""
     for home in facts.evaluator.classes.hierarchy(owner):
-        for base in home.bases:
-            for value in facts.evaluator.of(base.value if isinstance(base, nodes.Subscript) else base):
-                if isinstance(value, Definition) and isinstance(value.node, nodes.ClassDef):
-                    continue
-                if not isinstance(value, External):
-                    return True
-                if value.name not in _HARMLESS and facts.world.ask(value.name, _outside) is not False:
-                    return True
+        for value in facts.evaluator.bases(home):
+            if isinstance(value, Definition) and isinstance(value.node, nodes.ClassDef):
+                continue
+            if not isinstance(value, External):
+                return True
+            if value.name not in _HARMLESS and facts.world.ask(value.name, _outside) is not False:
+                return True
     return False
 
 

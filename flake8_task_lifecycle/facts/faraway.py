@@ -50,10 +50,9 @@ def calls_in(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.Call]:
 def foreign_bases(facts: Facts, owner: nodes.ClassDef) -> Iterator[str]:
     """The bases of a class that other modules define, by qualified name."""
     for home in facts.evaluator.classes.hierarchy(owner):
-        for base in home.bases:
-            for value in facts.evaluator.of(base):
-                if isinstance(value, External):
-                    yield value.name
+        for value in facts.evaluator.bases(home):
+            if isinstance(value, External):
+                yield value.name
 
 
 def waits_in_class(attribute: str) -> Question[Waited]:

@@ -24,6 +24,7 @@ from flake8_task_lifecycle.facts.absorbers import (
     Site,
 )
 from flake8_task_lifecycle.facts.anew import waits_anew
+from flake8_task_lifecycle.facts.answers import asks_about
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
 from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.entries import NO_START
@@ -134,7 +135,17 @@ class Handlers:
                 return Answer(Known.UNKNOWN, "its decorator may start it"), looping, site
         if not self._lingers(site) and raised_by_callers(self._facts, informed or site):
             return Answer(Known.NO, CALLERS_RAISE), looping, site
+        if isinstance(node, nodes.ExceptHandler) and self._may_choose(node, function):
+            return Answer(Known.UNKNOWN, "a function chooses which exceptions it takes"), looping, site
         return Answer(Known.YES), looping, site
+
+    def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
+        """Whether a handler raises what a function that cannot be followed says so of, or does not say so of."""
+        return asks_about(handler) and any(
+            site is not None and self.raises(site)
+            for supposed in (Content.FALSE, Content.TRUE)
+            for site in [self.site(handler, function, supposed=supposed)]
+        )
 
     def waits(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> list[nodes.NodeNG]:
         """The waits that a handler or ``with`` statement protects, at which a cancellation can arrive."""
@@ -152,10 +163,18 @@ class Handlers:
             return ASKS
         return CANCELLED_HERE if not looping and self.cancelled_here(site, waits) else ""
 
-    def site(self, node: nodes.NodeNG, function: nodes.FunctionDef, *, informed: bool = False) -> Site | None:
+    def site(
+        self,
+        node: nodes.NodeNG,
+        function: nodes.FunctionDef,
+        *,
+        informed: bool = False,
+        supposed: Content | None = None,
+    ) -> Site | None:
         """A handler or ``with`` statement with the paths that leave it; None in a function that is too large.
 
-        ``informed``: under what is known before it, whatever way led there.
+        ``informed``: under what is known before it, whatever way led there. ``supposed``: what a function that cannot
+        be followed says of the exception.
         """
         try:
             graph = self._facts.graph(function)
@@ -170,7 +189,8 @@ class Handlers:
         within = node if isinstance(node, nodes.ExceptHandler) else None
         starts: Mapping[int, Knowledge]
         if within is not None:
-            starts = {step: {**before.get(step, {}), **_known_at(within)} for step in steps}
+            own = self._known_at(within, supposed)
+            starts = {step: {**before.get(step, {}), **own} for step in steps}
         else:
             stored = {one.name for one in inside(node) if isinstance(one, nodes.AssignName | nodes.DelName)}
             starts = {
@@ -179,6 +199,9 @@ class Handlers:
             }
         journey = self._facts.paths.travel(graph, starts, within)
         return Site(node, function, graph, journey, within, graph.exit in starts)
+
+    def _known_at(self, handler: nodes.ExceptHandler, supposed: Content | None) -> Knowledge:
+        return self._facts.outcomes.caught(handler.name.name, supposed) if handler.name is not None else {}
 
     def raises(self, site: Site) -> bool:
         """Whether every way on from a place raises, or hands on what was kept, and none waits again without bound."""
@@ -344,6 +367,8 @@ class Handlers:
         """Whether a handler asks who was cancelled: the task it awaited, its own task, or a flag of the owner."""
         for node in walk(handler.body):
             if isinstance(node, nodes.Call):
+                if _looks_up(node, "cancelling"):
+                    return True
                 if last_word(node.func) in _ASKING and isinstance(node.func, nodes.Attribute):
                     if last_word(node.func) == "uncancel" or not isinstance(node.parent, nodes.Expr):
                         return True
@@ -400,10 +425,6 @@ class Handlers:
         return waits_for_cancelled(self._facts, site.function, waits, frozenset(here))
 
 
-def _known_at(handler: nodes.ExceptHandler) -> Knowledge:
-    return {handler.name.name: Content.EXCEPTION} if handler.name is not None else {}
-
-
 def _nothing_takes(_node: nodes.NodeNG) -> bool:
     return False
 
@@ -419,8 +440,18 @@ def _in_one_loop(one: nodes.NodeNG, other: nodes.NodeNG) -> bool:
 
 def _asks_itself(_facts: Facts, function: nodes.NodeNG) -> bool:
     return isinstance(function, nodes.FunctionDef) and any(
-        isinstance(node, nodes.Call) and isinstance(node.func, nodes.Attribute) and node.func.attrname == "cancelling"
+        isinstance(node, nodes.Call) and (last_word(node.func) == "cancelling" or _looks_up(node, "cancelling"))
         for node in walk(function.body)
+    )
+
+
+def _looks_up(call: nodes.Call, attribute: str) -> bool:
+    """Whether a call is ``getattr(task, "cancelling", None)``, for an attribute of that name."""
+    return (
+        last_word(call.func) == "getattr"
+        and len(call.args) > 1
+        and isinstance(call.args[1], nodes.Const)
+        and call.args[1].value == attribute
     )
 
 

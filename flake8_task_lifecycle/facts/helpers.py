@@ -28,13 +28,21 @@ def raised_by_callers(facts: Facts, site: Site, depth: int = _MAX_DEPTH) -> bool
     It raises what the helper returned of the exception, or what it was handling itself.
     """
     function = site.function
-    if depth <= 0 or not function.name.startswith("_") or function.name.startswith("__"):
+    if depth <= 0 or not _is_private(facts, function):
         return False
     calls, referenced = calls_of(facts, function) or ([], True)
     if referenced or not calls:
         return False
     returned = list(_returned(facts, site))
     return all(_raises_after(call, one, depth) for call in calls for one in returned)
+
+
+def _is_private(facts: Facts, function: nodes.FunctionDef) -> bool:
+    """Whether a function is meant for its own project only, by its name or that of what it is in."""
+    if function.name.startswith("__"):
+        return False
+    parts = facts.qualified(function).split(".") if facts.module is not None else [function.name]
+    return any(part.startswith("_") and not part.startswith("__") for part in parts)
 
 
 def _returned(facts: Facts, site: Site) -> Iterator[_Returned]:
@@ -57,14 +65,12 @@ def _raises_after(call: Call, returned: _Returned, depth: int) -> bool:
     facts, function, awaited = call.facts, call.function, call.node.parent
     if function is None or not isinstance(awaited, nodes.Await):
         return False
-    statement = awaited.parent
+    statement = awaited.statement()
     stored = {}
-    if isinstance(statement, nodes.Assign | nodes.AnnAssign):
+    if isinstance(statement, nodes.Assign | nodes.AnnAssign) and statement.value is awaited:
         target = statement.targets[0] if isinstance(statement, nodes.Assign) else statement.target
         parts = dict(enumerate(target.elts)) if isinstance(target, nodes.Tuple) else {_WHOLE: target}
         stored = {dotted(part): returned[place] for place, part in parts.items() if place in returned}
-    elif not isinstance(statement, nodes.Expr | nodes.Return):
-        return False
     try:
         graph = facts.graph(function)
     except FlowTooLarge:

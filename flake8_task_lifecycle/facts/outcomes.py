@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.answers import Answers, place_of
 from flake8_task_lifecycle.facts.exceptions import EVERYTHING, Exceptions
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import Label, constant_truth, inside, walk
@@ -32,6 +33,7 @@ class Content(Enum):
 
 
 Knowledge = Mapping[str, Content]
+_SUPPOSED = "?"
 
 
 class Outcomes:
@@ -41,6 +43,12 @@ class Outcomes:
         self._facts = facts
         self._exceptions: Exceptions = facts.exceptions
         self._raised_names = cache(_find_raised_names)
+        self.answers = Answers(facts)
+
+    @staticmethod
+    def caught(name: str, supposed: Content | None = None) -> Knowledge:
+        """What is known where a name holds a caught cancellation, ``supposed`` an answer where none is known."""
+        return {name: Content.EXCEPTION} if supposed is None else {name: Content.EXCEPTION, _SUPPOSED: supposed}
 
     def of_test(self, statement: nodes.NodeNG | None, knowledge: Knowledge) -> bool | None:
         """The outcome of the test of a statement or match case; None when it has none, or can go either way."""
@@ -80,7 +88,8 @@ class Outcomes:
             case nodes.Call():
                 return self._called(test, knowledge)
             case nodes.Await(value=nodes.Call()):
-                return self._called_exit(test.value)
+                answer = self._called_exit(test.value)
+                return self._supposed(test.value, knowledge) if answer is None else answer
         content = knowledge.get(dotted(test))
         if content is not None:
             return content in {Content.EXCEPTION, Content.TRUE}
@@ -108,7 +117,7 @@ class Outcomes:
         if name == "is_set" and isinstance(test.func, nodes.Attribute):
             return True if f"{dotted(test.func.expr)}.is_set()" in knowledge else None
         if len(test.args) != 2 or name not in {"isinstance", "issubclass"}:
-            return None
+            return self._answered(test, knowledge)
         subject = test.args[0]
         content = knowledge.get(dotted(subject))
         if content is Content.NONE and name == "isinstance":
@@ -117,6 +126,18 @@ class Outcomes:
         if holds if name == "isinstance" else _type_of(subject, knowledge):
             return self._is_cancellation(test.args[1])
         return None
+
+    def _answered(self, test: nodes.Call, knowledge: Knowledge) -> bool | None:
+        place = place_of(test, knowledge, Content.EXCEPTION)
+        answer = self.answers.of(test, place) if place is not None else None
+        return self._supposed(test, knowledge) if answer is None else answer
+
+    def _supposed(self, test: nodes.Call, knowledge: Knowledge) -> bool | None:
+        """What a function that cannot be followed is supposed to say of the exception; None: nothing is supposed."""
+        content = knowledge.get(_SUPPOSED)
+        if content is None or place_of(test, knowledge, Content.EXCEPTION) is None or not self.answers.is_open(test):
+            return None
+        return content is Content.TRUE
 
     def _called_exit(self, call: nodes.Call) -> bool | None:
         """The outcome of an exit method that is called by hand: false, as if of a ``with``, unless it hides errors."""

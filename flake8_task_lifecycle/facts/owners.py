@@ -25,6 +25,7 @@ from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, inside,
 from flake8_task_lifecycle.model import Answer, Evidence, Known
 from flake8_task_lifecycle.names import enclosing_function, last_word
 
+_RUNS_LOOP = frozenset({"run_forever", "run_until_complete"})
 _MAX_VISITS = 20_000
 _KEEPING = frozenset({Fate.KEPT, Fate.HANDED, Fate.CALLER})
 Decisions = frozenset[tuple[str, bool]]
@@ -144,9 +145,19 @@ class Owners:
         """Whether a nested function holds a local, other than one that is only the task's own done callback."""
         return any(not self._is_own_callback(frame, nested, name) for _, nested in frame.captured[name])
 
-    def _is_own_callback(self, frame: Frame, nested: nodes.NodeNG, name: str) -> bool:
-        references = frame.loads[nested.name] if isinstance(nested, nodes.FunctionDef) else [nested]
-        return bool(references) and all(_registers_on(reference, name) for reference in references)
+    def _is_own_callback(
+        self, frame: Frame, nested: nodes.NodeNG, name: str, seen: tuple[nodes.NodeNG, ...] = ()
+    ) -> bool:
+        """Whether only the task has a nested function, as its done callback, or one that has no other callers."""
+        if not isinstance(nested, nodes.FunctionDef):
+            return _registers_on(nested, name)
+        references = frame.loads[nested.name]
+        callers = [inner for _, inner in frame.captured.get(nested.name, ()) if inner not in (nested, *seen)]
+        return (
+            bool(references or callers)
+            and all(_registers_on(reference, name) for reference in references)
+            and all(self._is_own_callback(frame, inner, name, (*seen, nested)) for inner in callers)
+        )
 
     def _shared(self, graph: Graph, statement: nodes.NodeNG, names: frozenset[str]) -> Use | None:
         """Who was given a local collection before a statement puts the task into it."""
@@ -199,6 +210,8 @@ class Owners:
         uses = [self._uses.of(load) for load in loads if load.name in held and walk_state.frame.reads(load)]
         bound = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
         if any(use.fate.holds for use in uses) or self._held_by_elements(step, bound):
+            return frozenset()
+        if not isinstance(walk_state.graph.function, nodes.AsyncFunctionDef) and _runs_loop(step):
             return frozenset()
         filled = bound - held
         if filled and step.statement is not None and self._shared(walk_state.graph, step.statement, filled):
@@ -273,6 +286,11 @@ def _goes_on(load: nodes.NodeNG) -> bool:
     while not node.is_statement and not isinstance(node, nodes.Call):
         node = node.parent
     return isinstance(node.parent, nodes.Call | nodes.Keyword)
+
+
+def _runs_loop(step: Step) -> bool:
+    """Whether a step runs the event loop: a plain function has its locals until no task runs any more."""
+    return any(isinstance(node, nodes.Call) and last_word(node.func) in _RUNS_LOOP for node in walk(step.parts))
 
 
 def _registers_on(reference: nodes.NodeNG, name: str) -> bool:

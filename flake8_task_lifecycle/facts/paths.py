@@ -22,7 +22,7 @@ from flake8_task_lifecycle.facts.outcomes import Content, Knowledge, meet
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside, walk
-from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
+from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
 from flake8_task_lifecycle.outline import Outline
 
 if TYPE_CHECKING:
@@ -67,6 +67,17 @@ class Paths:
         if graph not in self._reachable:
             self._reachable[graph] = frozenset(_closure(graph))
         return self._reachable[graph]
+
+    def may_run(self, node: nodes.NodeNG) -> bool:
+        """Whether a way leads to a node: not past a ``return``, nor to the other side of a constant test."""
+        function = enclosing_function(node)
+        if function is None or node.statement().scope() is not function:
+            return True
+        try:
+            graph = self._facts.graph(function)
+        except FlowTooLarge:
+            return True
+        return not self.reachable(graph).isdisjoint(graph.at(node.statement()))
 
     def travel(
         self,

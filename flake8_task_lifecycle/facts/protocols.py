@@ -61,7 +61,7 @@ def is_open_for_one_call(facts: Facts, endpoint: nodes.Call) -> bool:
     if any(frame.captured[name] for name in targets) or _waits_for_ever(facts, function):
         return False
     loads = [load for name in targets for load in frame.loads[name]]
-    return any(map(_is_closed, loads)) and all(_stays(facts, load) for load in loads)
+    return any(map(_is_closed, loads)) and all(_stays(facts, load, targets) for load in loads)
 
 
 def _bound_to(endpoint: nodes.Call) -> frozenset[str] | None:
@@ -90,11 +90,12 @@ def _is_closed(load: nodes.NodeNG) -> bool:
     return isinstance(node.parent, nodes.Call) and node.parent.func is node and last_word(node) in _CLOSERS
 
 
-def _stays(facts: Facts, load: nodes.NodeNG) -> bool:
-    """Whether a use of a local leaves what it holds to nobody else."""
+def _stays(facts: Facts, load: nodes.NodeNG, targets: frozenset[str]) -> bool:
+    """Whether a use of a local leaves what it holds to nobody else: ``protocol = cast(Protocol, protocol)`` does."""
     if isinstance(load.parent, nodes.Attribute) or _is_closed(load):
         return True
-    return facts.uses.of(load).fate in {Fate.FORGOTTEN, Fate.AWAITED}
+    use = facts.uses.of(load)
+    return use.fate in {Fate.FORGOTTEN, Fate.AWAITED} or (use.fate is Fate.BOUND and use.names <= targets)
 
 
 def _waits_for_ever(facts: Facts, function: nodes.FunctionDef) -> bool:

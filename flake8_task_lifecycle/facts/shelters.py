@@ -144,18 +144,17 @@ def class_lineage(facts: Facts, owner: nodes.NodeNG) -> frozenset[str] | None:
     if not isinstance(owner, nodes.ClassDef):
         return None
     found = {facts.qualified(owner)}
-    for base in owner.bases:
-        for value in facts.evaluator.of(base):
-            match value:
-                case Definition(node):
-                    above = class_lineage(facts, node) if node is not owner else None
-                case External(name):
-                    above = frozenset({name}) if _builtin(name) is not None else facts.world.ask(name, class_lineage)
-                case _:
-                    above = None
-            if above is None:
-                return None
-            found |= above
+    for value in facts.evaluator.bases(owner):
+        match value:
+            case Definition(node):
+                above = class_lineage(facts, node) if node is not owner else None
+            case External(name):
+                above = frozenset({name}) if _builtin(name) is not None else facts.world.ask(name, class_lineage)
+            case _:
+                above = None
+        if above is None:
+            return None
+        found |= above
     return frozenset(found)
 
 
