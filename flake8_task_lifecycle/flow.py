@@ -55,7 +55,7 @@ class _Exits:
 
 
 class _Run:
-    """Steps that plainly follow one another, with the places at which each name is mentioned."""
+    """Steps that plainly follow one another, with the places at which each name or attribute is mentioned."""
 
     def __init__(self) -> None:
         self.steps: list[int] = []
@@ -64,7 +64,8 @@ class _Run:
     def add(self, index: int, step: Step) -> None:
         """Put a step at the end."""
         loads, stores = named_in(step)
-        for name in stores.union(load.name for load in loads):
+        attributes = {node.attrname for node in walk(step.parts) if isinstance(node, nodes.Attribute)}
+        for name in stores.union(attributes, (load.name for load in loads)):
             self._mentions.setdefault(name, []).append(len(self.steps))
         self.steps.append(index)
 
@@ -111,7 +112,7 @@ class Graph:
         return found
 
     def onward(self, index: int, before: int, names: frozenset[str]) -> tuple[int, int]:
-        """The next step from ``index`` on that tests something or has one of the names in it, and the one before it.
+        """The next step from ``index`` on that tests something or mentions one of the names, and the one before it.
 
         What lies between are steps that plainly follow one another; they are not looked at one by one.
         """

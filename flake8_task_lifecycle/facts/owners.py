@@ -188,7 +188,7 @@ class Owners:
         seen: set[tuple[int, frozenset[str], bool, Decisions]] = set()
         while waiting and walk_state.lost is None:
             index, held, before, decisions = waiting.pop()
-            index, before = graph.onward(index, before, held)
+            index, before = graph.onward(index, before, held | _RUNS_LOOP)
             if index == graph.exit:
                 self._lose(walk_state, graph.steps[before], held, "falls out of scope here")
                 break
