@@ -1,6 +1,6 @@
 """The only module that knows flake8: its options, the opt-in codes, and findings as flake8's tuples.
 
-Importing it loads neither the engine nor astroid: that happens in ``Plugin.run``, for a file whose text may concern us.
+Importing it loads nothing else of this package: that happens in ``Plugin.run``, for a file whose text may concern us.
 """
 
 from __future__ import annotations
@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from flake8.exceptions import ExecutionError
 
-from flake8_task_lifecycle import __version__, prefilter, source
-from flake8_task_lifecycle.options import (
-    DEFAULT_CODES,
-    OPT_IN_CODES,
-    OptionError,
-    Options,
-    parse_names,
-    parse_version,
-)
+from flake8_task_lifecycle import __version__
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +20,20 @@ if TYPE_CHECKING:
 
     from flake8.options.manager import OptionManager
 
+    from flake8_task_lifecycle.options import Options
+
 FAMILY = "TLC"
+TRIGGERS = (
+    "async",
+    "create_task",
+    "ensure_future",
+    "run_coroutine_threadsafe",
+    "create_background_task",
+    "start_soon",
+    "open_nursery",
+    "aiojobs",
+)
+"""A text without any of these words, or of those that the user's options name, concerns nobody."""
 
 
 def opted_in(options: argparse.Namespace) -> frozenset[str]:
@@ -40,6 +45,8 @@ def opted_in(options: argparse.Namespace) -> frozenset[str]:
     """
     chosen = options.extended_default_select if options.select is None else options.select
     prefixes = tuple(prefix for prefix in (*chosen, *(options.extend_select or ())) if len(prefix) > len(FAMILY))
+    from flake8_task_lifecycle.options import OPT_IN_CODES
+
     return frozenset(code for code in OPT_IN_CODES if code.startswith(prefixes))
 
 
@@ -48,7 +55,8 @@ class Plugin:
 
     name = "flake8-task-lifecycle"
     version = __version__
-    options: ClassVar[Options] = Options()
+    _given: ClassVar[argparse.Namespace | None] = None
+    _options: ClassVar[Options | None] = None
 
     def __init__(self, tree: ast.Module, lines: Sequence[str], filename: str) -> None:
         """Take what flake8 knows of a file: its tree, its text, and the name it is displayed under."""
@@ -100,30 +108,65 @@ class Plugin:
 
         Raises ExecutionError, which flake8 prints in one line, for a malformed option.
         """
-        source.new_run()
-        try:
-            cls.options = Options(
-                codes=DEFAULT_CODES | opted_in(options),
-                spawners=parse_names("tlc-spawners", options.tlc_spawners),
-                keeping_spawners=parse_names("tlc-keeping-spawners", options.tlc_keeping_spawners),
-                cancellers=parse_names("tlc-cancellers", options.tlc_cancellers),
-                min_python=parse_version("tlc-min-python", options.tlc_min_python),
-            )
-        except OptionError as error:
-            raise ExecutionError(str(error)) from None
+        cls._given, cls._options = options, None
+        if options.tlc_spawners or options.tlc_keeping_spawners or options.tlc_cancellers or options.tlc_min_python:
+            cls.asked_for()
+
+    @classmethod
+    def asked_for(cls) -> Options:
+        """What the user asked for, checked when a run first needs it; what flake8 was not asked for is left out.
+
+        Raises ExecutionError for a malformed option.
+        """
+        if cls._options is None:
+            from flake8_task_lifecycle import source
+
+            source.new_run()
+            cls._options = _checked(cls._given)
+        return cls._options
 
     def run(self) -> Iterator[tuple[int, int, str, type[Plugin]]]:
         """Findings of the file as (line, column, "CODE message", type)."""
-        codes = prefilter.codes_for(self.tree, "".join(self.lines), self.filename, self.options)
+        text = "".join(self.lines)
+        if self._is_idle(text):
+            return
+        from flake8_task_lifecycle import prefilter
+
+        options = self.asked_for()
+        codes = prefilter.codes_for(self.tree, text, self.filename, options)
         if not codes:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from flake8_task_lifecycle import engine
 
-            findings = engine.check(self.tree, self.lines, self.filename, replace(self.options, codes=codes))
+            findings = engine.check(self.tree, self.lines, self.filename, replace(options, codes=codes))
         for finding in findings:
             yield finding.span.line, finding.span.column, f"{finding.code} {finding.message}", type(self)
+
+    @classmethod
+    def _is_idle(cls, text: str) -> bool:
+        if any(word in text for word in TRIGGERS):
+            return False
+        named = cls._options.spawners | cls._options.keeping_spawners if cls._options is not None else ()
+        return not any(name.rpartition(".")[2] in text for name in named)
+
+
+def _checked(given: argparse.Namespace | None) -> Options:
+    from flake8_task_lifecycle.options import DEFAULT_CODES, OptionError, Options, parse_names, parse_version
+
+    if given is None:
+        return Options()
+    try:
+        return Options(
+            codes=DEFAULT_CODES | opted_in(given),
+            spawners=parse_names("tlc-spawners", given.tlc_spawners),
+            keeping_spawners=parse_names("tlc-keeping-spawners", given.tlc_keeping_spawners),
+            cancellers=parse_names("tlc-cancellers", given.tlc_cancellers),
+            min_python=parse_version("tlc-min-python", given.tlc_min_python),
+        )
+    except OptionError as error:
+        raise ExecutionError(str(error)) from None
 
 
 class OptIn:

@@ -10,8 +10,8 @@ from flake8_task_lifecycle.model import Span
 from flake8_task_lifecycle.options import Options
 
 SPAWN_WORDS = ("create_task", "ensure_future", "run_coroutine_threadsafe")
-_KEEPING_WORD = "create_background_task"  # of the functions of frameworks whose name holds no spawn word
-_SCOPED_WORDS = ("start_soon", "create_task_group", "open_nursery", "aiojobs")
+KEEPING_WORD = "create_background_task"  # of the functions of frameworks whose name holds no spawn word
+SCOPED_WORDS = ("start_soon", "create_task_group", "open_nursery", "aiojobs")
 _RARE_WORDS = ("gather", "shield", "Task(")
 _RARE_SPAWN = re.compile(
     r"(?<!await )\basyncio\.(?:gather|shield|Task)\b"
@@ -80,14 +80,14 @@ def codes_by_words(text: str, options: Options) -> frozenset[str]:
         found |= _CODES_OF_HANDLERS
     if "async" in text:
         found |= {code for code, words in _OTHER_EVIDENCE if all(word in text for word in words)}
-    if any(word in text for word in _SCOPED_WORDS):
+    if any(word in text for word in SCOPED_WORDS):
         found.add("TLC900")
     return options.codes & found
 
 
 def may_spawn(text: str, options: Options) -> bool:
     """Whether a text has a word of a spawn, one that a user's option names among them."""
-    if any(word in text for word in SPAWN_WORDS) or _KEEPING_WORD in text:
+    if any(word in text for word in SPAWN_WORDS) or KEEPING_WORD in text:
         return True
     if any(word in text for word in _RARE_WORDS) and "asyncio" in text and _RARE_SPAWN.search(text) is not None:
         return True

@@ -266,10 +266,10 @@ def test_options_do_not_outlive_a_run(flake8: Run) -> None:
     """Editors run flake8 in one process for hours."""
     Path("sample.py").write_text(DANGLING)
     assert "TLC900" in codes(flake8("--extend-select=TLC900", "--tlc-spawners=a.b", "sample.py"))
-    assert Plugin.options.spawners == {"a.b"}
+    assert Plugin.asked_for().spawners == {"a.b"}
     assert codes(flake8("sample.py")) == ["TLC001"]
-    assert Plugin.options.spawners == frozenset()
-    assert Plugin.options.codes == DEFAULT_CODES, "what is off is not computed"
+    assert Plugin.asked_for().spawners == frozenset()
+    assert Plugin.asked_for().codes == DEFAULT_CODES, "what is off is not computed"
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,11 @@ import pytest
 from astroid.rebuilder import TreeRebuilder
 from flake8_runs import DANGLING, SPAWN, TLC, lines_of, plugin_run, run
 
-from flake8_task_lifecycle import engine, tree
+from flake8_task_lifecycle import engine, source, tree
 from flake8_task_lifecycle.facts import Facts, facts_of, repeats
 from flake8_task_lifecycle.names import Names
 from flake8_task_lifecycle.options import ALL_CODES, OPT_IN_CODES, Options
+from flake8_task_lifecycle.plugin import TRIGGERS
 from flake8_task_lifecycle.rules import RULES
 
 ONLY_TLC001 = Options(codes=frozenset({"TLC001"}))
@@ -153,13 +154,15 @@ def loaded_by(*files: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()
 
 
-def test_idle_files_load_neither_astroid_nor_the_engine() -> None:
+def test_idle_files_load_nothing_beyond_the_entry_module() -> None:
     Path("idle.py").write_text(IDLE)
     Path("empty.py").touch()
-    loaded = loaded_by("idle.py", "empty.py")
-    assert "flake8_task_lifecycle.plugin" in loaded
-    assert "astroid" not in loaded
-    assert "flake8_task_lifecycle.engine" not in loaded
+    assert loaded_by("idle.py", "empty.py") == ["flake8_task_lifecycle", "flake8_task_lifecycle.plugin"]
+
+
+@pytest.mark.parametrize("word", [*source.SPAWN_WORDS, source.KEEPING_WORD, *source.SCOPED_WORDS, "async"])
+def test_no_word_that_calls_for_a_rule_is_passed_over_as_idle(word: str) -> None:
+    assert any(trigger in word for trigger in TRIGGERS)
 
 
 def test_a_file_with_a_spawn_loads_both() -> None:

@@ -171,7 +171,7 @@ def _load(settings: Settings) -> Configuration:
     checkers["TLC"].parse_options(given)
     source = _source(settings, folder)
     return Configuration(
-        given, checkers["TLC"].options, settings.exclude, source, [*_misspelt(manager, parsed, source)]
+        given, checkers["TLC"].asked_for(), settings.exclude, source, [*_misspelt(manager, parsed, source)]
     )
 
 
