@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import logging
 import os
 import re
 import runpy
@@ -215,8 +216,9 @@ def test_the_measure_of_memory_sees_one_text_kept_a_run() -> None:
 
 
 @pytest.fixture
-def quiet_collector() -> Iterator[None]:
-    """What stands in memory before the test is left out of its collections."""
+def quiet_collector(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What stands in memory before the test is left out of its collections, and pytest keeps no log of the runs."""
+    caplog.set_level(logging.CRITICAL, "flake8")
     gc.collect()
     gc.freeze()
     yield
