@@ -77,9 +77,9 @@ _WITHOUT_NODES = frozenset({"id", "attr", "ctx", "op", "ops", "name", "names", "
 
 
 @cache
-def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields of a kind of node that may hold nodes with calls in them."""
-    return tuple(name for name in kind._fields if name not in _WITHOUT_NODES)
+def _parts_of(kind: type) -> tuple[str, ...]:
+    """The fields of a kind of node that may hold nodes with calls in them; none of what is no node, such as a bool."""
+    return tuple(name for name in getattr(kind, "_fields", ()) if name not in _WITHOUT_NODES)
 
 
 def _note_word(found: dict[str, dict[CallName, bool]], call: ast.Call, owner: str, *, is_dropped: bool) -> None:

@@ -34,6 +34,11 @@ def test_calls_are_named_from_the_tree_of_flake8() -> None:
     }
 
 
+def test_calls_are_found_beside_values_that_are_no_nodes() -> None:
+    text = "match ask():\n    case True | None | A(x=1.5):\n        go(1j, b'', ..., f'{made()!r:>{width()}}')\n"
+    assert set(called_in(ast.parse(text))) == {"ask", "go", "made", "width"}
+
+
 def test_an_outline_tells_how_a_function_is_called() -> None:
     text = "def run(x):\n    await run(x)\n    y = x.run (1)\n    return self.made().run(x) or super().run()\n"
     assert Outline(text).calls_of("run") == {"run", "x.run", "self.made.run", "super().run"}
