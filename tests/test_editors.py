@@ -18,6 +18,8 @@ from astroid import nodes
 from astroid.manager import AstroidManager
 from flake8_runs import DANGLING, PACKAGE, Output, captured, run_process
 
+from flake8_task_lifecycle.project import STORE
+
 VSCODE_FORMAT = "--format=%(row)d,%(col)d,%(code).1s,%(code)s:%(text)s"
 RUNS = 50
 SETTLED = 10
@@ -217,8 +219,12 @@ def test_the_measure_of_memory_sees_one_text_kept_a_run() -> None:
 
 @pytest.fixture
 def quiet_collector(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What stands in memory before the test is left out of its collections, and pytest keeps no log of the runs."""
+    """What stands in memory before the test is left out of its collections, and pytest keeps no log of the runs.
+
+    What other tests have read is forgotten: a table that many files have nearly filled would be made anew in ours.
+    """
     caplog.set_level(logging.CRITICAL, "flake8")
+    vars(STORE).update(vars(type(STORE)()))
     gc.collect()
     gc.freeze()
     yield
