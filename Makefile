@@ -52,7 +52,7 @@ slow: $(SLOW_STAMP)
 	$(BIN)/python -m pytest -q -m slow
 
 bench: $(BENCH)/.installed
-	$(BENCH)/bin/python -m tests.bench
+	$(BENCH)/bin/python -m tests.bench --write docs/performance.md
 	$(BENCH)/bin/python tests/bench_growth.py --write docs/performance.md
 	$(BENCH)/bin/python tests/bench_memory.py
 

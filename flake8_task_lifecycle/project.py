@@ -319,6 +319,10 @@ class Project:
             return layout.parent / layout.parts[0]
         return layout.marked
 
+    def is_test(self, path: Path) -> bool:
+        """Whether a file of the project is one of tests, by its place in it: wherever the project itself lies."""
+        return source.is_test(str(path.relative_to(self.base)) if path.is_relative_to(self.base) else path.name)
+
     def files(self) -> list[Path] | None:
         """Every Python file of the project in a fixed order.
 

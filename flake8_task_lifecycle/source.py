@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Protocol
 
 from flake8_task_lifecycle.model import Span
@@ -42,6 +43,8 @@ _OTHER_EVIDENCE = (
     ("TLC107", ("shield", "asyncio")),
 )
 _WORDS = re.compile(r"[\w.]+")
+_TEST_FOLDERS = frozenset({"tests", "test"})
+_TEST_FILE = re.compile(r"(?:test_.*|.*_test|conftest)\.py\Z")
 _CALLBACK = re.compile(
     r"\b(?:call_soon|call_soon_threadsafe|call_later|call_at|add_done_callback|add_signal_handler|add_reader|add_writer"
     r"|signal\.signal|atexit\.register|Thread|Timer)\(([^\n]*(?:\n[^\n]*){0,3})"
@@ -50,6 +53,12 @@ _CALLBACK_WORDS = (
     *("call_soon", "call_later", "call_at", "add_done_callback", "add_signal_handler", "add_reader", "add_writer"),
     *("signal.signal", "atexit.register", "Thread(", "Timer("),
 )
+
+
+def is_test(path: str) -> bool:
+    """Whether a path inside a project names test code: ``tests/``, ``test_*.py``, ``*_test.py``, ``conftest.py``."""
+    *folders, name = PurePath(path).parts or ("",)
+    return not _TEST_FOLDERS.isdisjoint(folders) or _TEST_FILE.match(name) is not None
 
 
 def given_to_callbacks(text: str) -> set[str]:

@@ -10,7 +10,8 @@ from audit_runs import DROPPED, SOUND, Project, project_in
 
 from flake8_task_lifecycle.audit import config
 from flake8_task_lifecycle.audit.config import Settings
-from flake8_task_lifecycle.audit.files import File, find, is_test, matches
+from flake8_task_lifecycle.audit.files import File, find, matches
+from flake8_task_lifecycle.source import is_test
 
 
 @pytest.fixture

@@ -245,3 +245,33 @@ def test_a_marker_below_the_hidden_folder_makes_a_project_of_its_own(tmp_path: P
     project = project_of(str(tmp_path / ".work/app/a.py"))
     assert project is not None
     assert project.files() == [tmp_path / ".work/app/__init__.py", tmp_path / ".work/app/a.py"]
+
+
+FEED = (
+    "import asyncio\n\n\nclass Feed:\n    def __init__(self):\n        self._task = None\n\n"
+    "    async def begin_reading(self):\n        self._task = asyncio.create_task(self._run())\n\n"
+    "    async def _run(self):\n        while True:\n            await asyncio.sleep(1)\n\n"
+    "    async def stop(self):\n        self._task.cancel()\n        await asyncio.wait([self._task])\n"
+)
+APP = (
+    "from feed import Feed\n\n\nasync def run():\n    feed = Feed()\n    await feed.begin_reading()\n"
+    "    await feed.stop()\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("root", "app", "found"),
+    [
+        ("work/project", "app.py", []),
+        ("tests/project", "app.py", []),
+        ("work/project", "tests/app.py", [("TLC005", 9)]),
+        ("work/project", "app_test.py", [("TLC005", 9)]),
+    ],
+)
+def test_what_is_a_test_is_told_inside_the_project(
+    tmp_path: Path, root: str, app: str, found: list[tuple[str, int]]
+) -> None:
+    """The only call of a start says that it runs once, unless it is that of a test."""
+    project = tmp_path / root
+    write(project, {"pyproject.toml": "", "feed.py": FEED, app: APP})
+    assert places(check(project / "feed.py")) == found

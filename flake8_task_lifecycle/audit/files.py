@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flake8_task_lifecycle.audit.report import Loss
-
-_TEST_FOLDERS = frozenset({"tests", "test"})
-_TEST_FILE = re.compile(r"(?:test_.*|.*_test|conftest)\.py\Z")
+from flake8_task_lifecycle.source import is_test
 
 
 class Chooser(Protocol):
@@ -114,12 +112,6 @@ def shown(path: str) -> str:
 def name_of(path: str, root: Path) -> str:
     """The name in the report of the file at a path."""
     return shown(_local(path, root))
-
-
-def is_test(path: str) -> bool:
-    """Whether a path names test code: ``tests/``, ``test_*.py``, ``*_test.py``, ``conftest.py``."""
-    *folders, name = Path(path).parts or ("",)
-    return not _TEST_FOLDERS.isdisjoint(folders) or _TEST_FILE.match(name) is not None
 
 
 def matches(name: str, glob: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from flake8_task_lifecycle.audit.files import is_test
 from flake8_task_lifecycle.audit.report import Problem, Verdict
 from flake8_task_lifecycle.facts.account import Account
 from flake8_task_lifecycle.facts.account_lines import Line
 from flake8_task_lifecycle.facts.mentions import Where
+from flake8_task_lifecycle.source import is_test
 
 Shown = Callable[[str], str]
 _SEVERITIES = ("high", "medium", "low")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from flake8_task_lifecycle import engine
-from flake8_task_lifecycle.audit.files import is_test
 from flake8_task_lifecycle.audit.inquiry import Inquiry
 from flake8_task_lifecycle.audit.problems import problem_of
 from flake8_task_lifecycle.audit.reasoning import action_of, reasons_of, unknowns_of
@@ -18,6 +17,7 @@ from flake8_task_lifecycle.facts.account_lines import Line, expression_text, pat
 from flake8_task_lifecycle.facts.mentions import Where
 from flake8_task_lifecycle.facts.sites import Task
 from flake8_task_lifecycle.model import Finding
+from flake8_task_lifecycle.source import is_test
 from flake8_task_lifecycle.tree import collector_paused
 
 _SEVERITIES = ("high", "medium", "low")

@@ -159,6 +159,12 @@ class Facts:
             self._functions.setdefault(qualified_name(function), []).append(function)
         return self._functions.get(name, [])
 
+    @cached_property
+    def is_test(self) -> bool:
+        """Whether the file is one of tests, by its place in its project."""
+        project = self.world.project
+        return project is not None and self.module is not None and project.is_test(self.module.path)
+
     def qualified(self, node: nodes.NodeNG) -> str:
         """``package.module.Class.method`` for a definition of this module."""
         return ".".join(part for part in (self.module.name if self.module else "", qualified_name(node)) if part)

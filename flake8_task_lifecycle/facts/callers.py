@@ -15,10 +15,10 @@ from flake8_task_lifecycle.facts.account_lines import text_at
 from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.instances import Kept, MadeWords, kept_in
 from flake8_task_lifecycle.facts.mentions import EXITS, Entry, Mention, entry_of, mentions
-from flake8_task_lifecycle.facts.repeats import is_test_file
 from flake8_task_lifecycle.names import enclosing_class, qualified_name
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.project import STORE, Project, project_of
+from flake8_task_lifecycle.source import is_test
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -246,9 +246,7 @@ class Callers:
     def is_test(self, path: str) -> bool:
         """Whether a file is one of tests, by its place in its project."""
         project = self._project(Path(path))
-        base = project.base if project is not None else None
-        inside = base is not None and Path(path).is_relative_to(base)
-        return is_test_file(str(Path(path).relative_to(base)) if inside and base is not None else path)
+        return project.is_test(Path(path)) if project is not None else is_test(path)
 
 
 def _order(one: Mention) -> tuple[str, int, int]:

@@ -127,7 +127,7 @@ class Entries:
         found = _NONE
         for facts in others:
             starts = facts.entries.starts(function.name, None, names)
-            if facts.module is not None and _is_test(facts.module.name):
+            if facts.is_test:
                 starts -= _AWAITED
             found |= starts
             if Start.AWAITED in found or (found and not near):
@@ -365,7 +365,3 @@ def _place(call: nodes.Call, argument: nodes.NodeNG) -> int | str | None:
         if keyword is argument or keyword.value is argument:
             return str(keyword.arg) if keyword.arg else None
     return None
-
-
-def _is_test(module: str) -> bool:
-    return any(part in {"tests", "test", "testing"} or part.startswith("test_") for part in module.split("."))

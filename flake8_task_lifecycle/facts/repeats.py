@@ -171,7 +171,7 @@ def calls_of(facts: Facts, function: nodes.FunctionDef) -> tuple[list[Call], boo
         others = facts.world.mentioning(f"{function.name}(", owner.name, most=_MAX_FILES)
     if others is None:
         return None
-    for other in [facts, *(one for one in others if one is not facts and not is_test_file(one.source.name))]:
+    for other in [facts, *(one for one in others if one is not facts and not one.is_test)]:
         for call in other.tree.calls.get(function.name, ()):
             known = stands_for(facts, function, other, call.func)
             if known is not Known.NO:
@@ -195,9 +195,7 @@ def _is_called_by_computed_name(facts: Facts, function: nodes.FunctionDef) -> bo
     project = facts.world.project
     if project is None or enclosing_class(function) is None:
         return False
-    others = [
-        text for path, text in project.texts() or () if path != project.module.path and not is_test_file(str(path))
-    ]
+    others = [text for path, text in project.texts() or () if path != project.module.path and not project.is_test(path)]
     hook = re.compile(rf"^\s+(?:async )?def {function.name}\(\s*self\b", re.MULTILINE)
     hooks = sum(1 for text in others if hook.search(text))
     return hooks >= _FEWEST_HOOKS and any("getattr(" in text and _COMPUTED_CALL.search(text) for text in others)
@@ -212,12 +210,6 @@ def _enters(call: Call, function: nodes.FunctionDef) -> bool:
         and enclosing_class(function) is not None
         and enclosing_class(caller) is enclosing_class(function)
     )
-
-
-def is_test_file(path: str) -> bool:
-    """Whether a path is that of a test: what tests do is no evidence of what the program does."""
-    folders = path.replace("\\", "/").split("/")
-    return folders[-1].startswith(("test_", "conftest")) or bool({"tests", "testing", "test"} & set(folders[:-1]))
 
 
 def stands_for(facts: Facts, function: nodes.FunctionDef, other: Facts, expression: nodes.NodeNG) -> Known:

@@ -15,7 +15,7 @@ from flake8_task_lifecycle.facts.definitions import decorator_names
 from flake8_task_lifecycle.facts.growth import adds_without_bound, grows_elsewhere, only_grows
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
 from flake8_task_lifecycle.facts.removals import removes_another
-from flake8_task_lifecycle.facts.repeats import BY_ITSELF, calls_of, is_test_file, runs_again
+from flake8_task_lifecycle.facts.repeats import BY_ITSELF, calls_of, runs_again
 from flake8_task_lifecycle.facts.requests import requested_in, signals_of
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
@@ -262,7 +262,7 @@ class Held:
     def swept_elsewhere(self) -> bool:
         """Whether another module does, or that cannot be told."""
         sweepers = self._facts.world.mentioning("all_tasks")
-        return sweepers is None or any(sweeps(other) for other in sweepers if not is_test_file(other.source.name))
+        return sweepers is None or any(sweeps(other) for other in sweepers if not other.is_test)
 
     def _forgetful_stopper(self, spawn: Spawn, places: tuple[Place, ...]) -> str:
         """The method that stops other tasks of the owner and forgets this one-shot; "" when there is none."""
