@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from flake8_task_lifecycle.audit.report import Report
-from flake8_task_lifecycle.audit.writers import github, html, markdown, sarif
+from flake8_task_lifecycle.audit.writers import github, html, markdown, sarif, text
 from flake8_task_lifecycle.audit.writers.inert import visible
 
 SMALL = audit_samples.small().report
@@ -45,6 +45,13 @@ def test_no_character_hides_or_acts(write: Writer, name: str) -> None:
 @NAMED
 def test_a_report_is_written_alike_each_time(write: Writer, name: str) -> None:
     assert write(REPORTS[name]) == write(replace(REPORTS[name]))
+
+
+@pytest.mark.parametrize("write", [text.write, markdown.write, html.write], ids=["text", "markdown", "html"])
+def test_each_form_says_where_no_second_start_is_guarded(write: Writer) -> None:
+    unguarded = sum(site.guard is None for site in SMALL.sites)
+    assert 0 < unguarded < len(SMALL.sites)
+    assert write(SMALL).count("no guard is known") == unguarded
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -133,8 +133,7 @@ def _site_rows(site: Site) -> Iterator[Row]:
     yield Row("OWNER", (_owner(site),))
     yield Row("LIFETIME", (site.lifetime.value, *_proofs(site.lifetime_evidence)))
     yield Row("SHUTDOWN BEHAVIOR", (*_proofs(site.shutdown),) or ("none seen",))
-    if site.guard is not None:
-        yield Row("SECOND START", (_proof(site.guard),))
+    yield Row("SECOND START", (_proof(site.guard) if site.guard is not None else "no guard is known",))
     yield Row("CANCELLATION", (visible(site.cancellation), *_proofs(site.handlers)))
     yield Row("EXCEPTIONS", (visible(site.exceptions), *_proofs(site.observers)))
     yield Row("RISK", (*_risk(site),), _TONES[site.verdict])
