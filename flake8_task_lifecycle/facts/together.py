@@ -29,13 +29,16 @@ def comes_with(place: nodes.NodeNG, statement: nodes.NodeNG, concerns: Concerns)
 
 def comes_before(place: nodes.NodeNG, statement: nodes.NodeNG, concerns: Concerns) -> bool:
     """Whether a ``cancel()``, or a loop that cancels all of something, has run whenever a statement is reached."""
-    own = place.statement()
-    while _is_conditional_on_itself(own, concerns) or (isinstance(own.parent, nodes.For) and own in own.parent.body):
+    own, arounds = place.statement(), _around(statement)
+    while not any(_in_one_block(own, around) and (own.lineno or 0) < (around.lineno or 0) for around in arounds):
+        if not _is_conditional_on_itself(own, concerns) and not _is_in_loop(own):
+            return False
         own = own.parent
-    return any(
-        around is not own and _in_one_block(own, around) and (own.lineno or 0) < (around.lineno or 0)
-        for around in _around(statement)
-    )
+    return True
+
+
+def _is_in_loop(own: nodes.NodeNG) -> bool:
+    return isinstance(own.parent, nodes.For) and own in own.parent.body
 
 
 def always_runs(place: nodes.NodeNG, concerns: Concerns) -> bool:
