@@ -148,6 +148,7 @@ class _Reader:
         self.parameters: set[str] = set()
         self.reads_stream = False
         self.gates: list[Signals | None] = []
+        self._tested: set[nodes.NodeNG] = set()
 
     def loop(self, loop: Loop) -> None:
         """Takes in what a loop tests to go on or to leave, and the connection that it reads."""
@@ -198,6 +199,9 @@ class _Reader:
             value = getattr(store.parent, "value", None)
             if isinstance(value, nodes.Await):
                 self.awaited(value.value, ends=True)
+            elif isinstance(value, nodes.Compare | nodes.BoolOp | nodes.UnaryOp) and value not in self._tested:
+                self._tested.add(value)
+                self._test(value)
             elif value is not None:
                 _read_attributes(value, self.words)
 
@@ -457,10 +461,25 @@ def _is_deleted(load: nodes.NodeNG) -> bool:
 
 
 def _gives_sentinel(call: nodes.Call, sentinels: frozenset[str]) -> bool:
-    for argument in call.args:
-        parts = argument.elts if isinstance(argument, nodes.Tuple) else [argument]
-        for part in parts:
-            text = last_word(part.func) if isinstance(part, nodes.Call) else part.as_string()
-            if text in sentinels or text.rpartition(".")[2] in {one.rpartition(".")[2] for one in sentinels}:
-                return True
-    return False
+    """Whether an argument is a sentinel, a tuple with one in it, or an object made with one."""
+    words = {one.rpartition(".")[2] for one in sentinels}
+    given = (text for argument in call.args for text in _texts_in(argument))
+    return any(text in sentinels or text.rpartition(".")[2] in words for text in given)
+
+
+def _is_plain(part: nodes.NodeNG) -> bool:
+    """Whether a part of an object is a number or None: it says nothing, where a string or a name does."""
+    return isinstance(part, nodes.Const) and not isinstance(part.value, str)
+
+
+def _texts_in(argument: nodes.NodeNG) -> Iterator[str]:
+    match argument:
+        case nodes.Tuple():
+            for part in argument.elts:
+                yield from _texts_in(part)
+        case nodes.Call():
+            yield last_word(argument.func)
+            parts = (*argument.args, *(keyword.value for keyword in argument.keywords))
+            yield from (part.as_string() for part in parts if not isinstance(part, nodes.Call) and not _is_plain(part))
+        case _:
+            yield argument.as_string()
