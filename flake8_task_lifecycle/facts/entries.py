@@ -80,7 +80,10 @@ class Entries:
         if Start.AWAITED in own:
             return Answer(Known.NO, "awaited directly")
         if enclosing_function(function) is not None:
-            own |= self._decorated(function)
+            decorated = self._decorated(function)
+            if decorated is None:
+                return Answer(Known.UNKNOWN, "too large a project")
+            own |= decorated
             return Answer(Known.NO, "awaited directly") if Start.AWAITED in own else self._answer(own)
         names = self._names(function)
         own |= self.starts(function.name, function, names) if len(names) > 1 else _NONE
@@ -91,22 +94,40 @@ class Entries:
         found |= started
         return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(found)
 
-    def _decorated(self, function: nodes.FunctionDef) -> Starts:
-        """What the module does with the functions that it decorates with what returns this nested one."""
+    def _decorated(self, function: nodes.FunctionDef) -> Starts | None:
+        """What the project does with the functions that it decorates with what returns this nested one.
+
+        Until one of them decides; None when there are too many modules to be read.
+        """
         outer = function
         while (above := enclosing_function(outer)) is not None and any(
             isinstance(one.value, nodes.Name) and one.value.name == outer.name
             for one in self._facts.tree.returns.get(above, ())
         ):
             outer = above
-        found = _NONE
         if outer is function:
+            return _NONE
+        name = self._facts.qualified(outer)
+        found = self.of_decorated(outer.name, outer, name)
+        if found or enclosing_function(outer) is not None:
             return found
-        for other in self._facts.tree.functions:
-            for decorator in other.decorators.nodes if other.decorators is not None else ():
-                named = decorator.func if isinstance(decorator, nodes.Call) else decorator
-                if last_word(named) == outer.name and self._is_of(named, outer, (self._facts.qualified(outer),)):
-                    entry = self.is_entry(other)
+        others = self._facts.world.mentioning(outer.name, near="@")
+        if others is None:
+            return None
+        for facts in others:
+            found |= facts.entries.of_decorated(outer.name, None, name)
+            if Start.AWAITED in found:
+                break
+        return found
+
+    def of_decorated(self, word: str, decorator: nodes.FunctionDef | None, name: str) -> Starts:
+        """What becomes of this module's functions under a decorator: one of its own, or of another by its name."""
+        found = _NONE
+        for function in self._facts.tree.functions:
+            for written in function.decorators.nodes if function.decorators is not None else ():
+                named = written.func if isinstance(written, nodes.Call) else written
+                if last_word(named) == word and self._is_of(named, decorator, (name,)):
+                    entry = self.is_entry(function)
                     is_awaited = entry.is_no and entry.reason != NO_START
                     found |= _STARTED if entry.is_yes else _AWAITED if is_awaited else _NONE if entry.is_no else _MAYBE
         return found
