@@ -24,16 +24,23 @@ if TYPE_CHECKING:
 
 
 class Content(Enum):
-    """What a name is known to hold: the caught exception, something true, something false, None."""
+    """What a name is known to hold: the caught exception, something true, something false, None.
+
+    ``SEEN_TRUE`` and ``SEEN_FALSE``: what a test has just shown, until other code may have changed it.
+    """
 
     EXCEPTION = "exception"
     TRUE = "true"
     FALSE = "false"
     NONE = "none"
+    SEEN_TRUE = "seen true"
+    SEEN_FALSE = "seen false"
 
 
 Knowledge = Mapping[str, Content]
 _SUPPOSED = "?"
+_HOLDING = frozenset({Content.EXCEPTION, Content.TRUE, Content.SEEN_TRUE})
+_SEEN = frozenset({Content.SEEN_TRUE, Content.SEEN_FALSE})
 
 
 class Outcomes:
@@ -92,7 +99,7 @@ class Outcomes:
                 return self._supposed(test.value, knowledge) if answer is None else answer
         content = knowledge.get(dotted(test))
         if content is not None:
-            return content in {Content.EXCEPTION, Content.TRUE}
+            return content in _HOLDING
         return constant_truth(test)
 
     def _compared(self, test: nodes.Compare, knowledge: Knowledge) -> bool | None:
@@ -101,7 +108,7 @@ class Outcomes:
         equal: bool | None = None
         if isinstance(right, nodes.Const) and content is not None:
             if right.value is None:
-                equal = content is Content.NONE
+                equal = None if content is Content.SEEN_FALSE else content is Content.NONE
             elif isinstance(right.value, bool) and content in {Content.TRUE, Content.FALSE}:
                 equal = (content is Content.TRUE) is right.value
         elif _type_of(test.left, knowledge) and operator in {"is", "==", "is not", "!=", "in", "not in"}:
@@ -160,6 +167,8 @@ class Outcomes:
             if isinstance(node, nodes.AssignName | nodes.AssignAttr | nodes.DelName | nodes.DelAttr)
         }
         changed = {name: content for name, content in knowledge.items() if name not in stored} if stored else knowledge
+        if not _SEEN.isdisjoint(changed.values()):
+            changed = _still_seen(statement, parts, changed)
         if isinstance(statement, nodes.ExceptHandler):
             name = statement.name.name if statement.name is not None else ""
             return {**changed, name: knowledge.get(name, Content.TRUE)} if name else knowledge
@@ -215,6 +224,8 @@ class Outcomes:
                         yield test.left.name, Content.NONE
             case nodes.Name() if outcome:
                 yield test.name, Content.TRUE
+            case nodes.Name() | nodes.Attribute():
+                yield dotted(test), Content.SEEN_TRUE if outcome else Content.SEEN_FALSE
             case nodes.Call() if outcome and last_word(test.func) == "isinstance" and len(test.args) == 2:
                 kinds = self._exceptions.caught(test.args[1]).kinds
                 only = kinds and EVERYTHING not in kinds and not isinstance(test.args[1], nodes.Tuple)
@@ -289,6 +300,21 @@ def _mentions(arguments: Iterable[nodes.NodeNG], knowledge: Knowledge) -> bool:
     return any(
         isinstance(node, nodes.Name) and knowledge.get(node.name) is Content.EXCEPTION for node in walk(arguments)
     )
+
+
+def _still_seen(statement: nodes.NodeNG | None, parts: Iterable[nodes.NodeNG], knowledge: Knowledge) -> Knowledge:
+    """What a step leaves of what tests have shown: all is open after a wait, and of an object whose method it calls."""
+    called: set[str] = set()
+    waits = isinstance(statement, nodes.AsyncFor | nodes.AsyncWith)
+    for node in walk(parts):
+        waits = waits or isinstance(node, nodes.Await | nodes.Yield | nodes.YieldFrom)
+        if isinstance(node, nodes.Call) and isinstance(node.func, nodes.Attribute):
+            called.add(dotted(node.func.expr))
+    return {
+        name: content
+        for name, content in knowledge.items()
+        if content not in _SEEN or not (waits or name.rpartition(".")[0] in called)
+    }
 
 
 def meet(one: Knowledge, other: Knowledge) -> Knowledge:
