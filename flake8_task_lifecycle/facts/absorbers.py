@@ -14,6 +14,7 @@ from flake8_task_lifecycle.model import Answer, Span
 RAISES = "every path raises"
 ASKS = "asks who was cancelled"
 CANCELLED_HERE = "what it waits for is cancelled by this code"
+ARRANGED = "the function arranges for its own cancellation"
 ENDS = "the task's own coroutine ends"
 CALLERS_RAISE = "every caller of the helper raises"
 

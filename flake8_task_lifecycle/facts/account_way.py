@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.absorbers import ASKS, CALLERS_RAISE, CANCELLED_HERE, ENDS, RAISES, Judged
+from flake8_task_lifecycle.facts.absorbers import ARRANGED, ASKS, CALLERS_RAISE, CANCELLED_HERE, ENDS, RAISES, Judged
 from flake8_task_lifecycle.facts.account_lines import Line, line_at, line_of, path_of
 from flake8_task_lifecycle.facts.finals import discards
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
@@ -32,6 +32,7 @@ _WHY = {
     RAISES: "raises it again",
     ASKS: "asks who was cancelled",
     CANCELLED_HERE: "only takes that of the task it has cancelled itself",
+    ARRANGED: "only takes that which it has arranged for itself",
     ENDS: "ends the task there",
     CALLERS_RAISE: "leaves it to its callers, all of which raise",
 }

@@ -201,6 +201,23 @@ class Cancelled:
             if isinstance(argument, nodes.Attribute) and isinstance(argument.parent, nodes.Call):
                 yield argument.parent, self.texts(argument.expr)
 
+    def is_arranged(self, function: nodes.FunctionDef) -> bool:
+        """Whether a function hands the ``cancel`` of the task that runs it to a timer, a signal or a callback."""
+        return any(
+            isinstance(argument, nodes.Attribute)
+            and enclosing_function(argument) is function
+            and self._is_own_task(argument.expr)
+            for argument in self._facts.tree.arguments.get("cancel")
+        )
+
+    def _is_own_task(self, task: nodes.NodeNG) -> bool:
+        made = list(self._assigned(task)) if isinstance(task, nodes.Name) else [task]
+        return bool(made) and all(
+            isinstance(one, nodes.Call)
+            and known_names(self._facts.evaluator.of(one.func), instance=False) == {"asyncio.current_task"}
+            for one in made
+        )
+
     def given(self, arguments: Iterable[nodes.NodeNG]) -> Texts:
         """What the arguments of a call go under, they and their members."""
         return frozenset(text for one in arguments for text in self.texts(one) | self.members(one))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.absorbers import (
+    ARRANGED,
     ASKS,
     CALLERS_RAISE,
     CANCELLED_HERE,
@@ -161,6 +162,8 @@ class Handlers:
             return "shielded"
         if site.within is not None and self._asks(site.within):
             return ASKS
+        if not looping and self._facts.cancelled.is_arranged(site.function):
+            return ARRANGED
         return CANCELLED_HERE if not looping and self.cancelled_here(site, waits) else ""
 
     def site(
