@@ -13,7 +13,8 @@ from flake8_task_lifecycle.facts.observed import observed
 from flake8_task_lifecycle.facts.raising import Risk, risk
 from flake8_task_lifecycle.facts.shelters import catches_broadly
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
-from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, outer_functions
+from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, outer_functions, shells
+from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import qualified_name
 
@@ -84,5 +85,17 @@ def _placed(facts: Facts, risks: _Risks) -> Risk:
 
 
 def _is_sheltered(facts: Facts, spawn: Spawn) -> bool:
-    """Whether the coroutine runs inside another of the project that catches broadly: ``spawn(log_errors(run()))``."""
-    return any(ask(facts, one, catches_broadly) for one in outer_functions(facts, spawn))
+    """Whether the coroutine runs inside another of the project that catches broadly: ``spawn(log_errors(run()))``.
+
+    The call of the other may stand in a wrapper that spawns what it is given.
+    """
+    if any(ask(facts, one, catches_broadly) for one in outer_functions(facts, spawn)):
+        return True
+    if spawn.form is not Form.WRAPPER or not isinstance(spawn.node, nodes.Call):
+        return False
+    wrappers = [value for value in facts.evaluator.of(spawn.node.func) if isinstance(value, Definition | External)]
+    return any(ask(facts, one, _has_shelter) for one in wrappers)
+
+
+def _has_shelter(facts: Facts, wrapper: nodes.FunctionDef) -> bool:
+    return any(ask(facts, one, catches_broadly) for one in shells(facts, wrapper))

@@ -194,7 +194,7 @@ def _judge(reads: list[Read], *, drops: bool = False) -> Answer:
         answer = _judge_read(one, cancels, drops)
         if not answer.is_no:
             return answer
-    return NOT_OBSERVED
+    return NOT_OBSERVED if drops else _of_race(reads, cancels)
 
 
 def _line(node: nodes.NodeNG) -> int:
@@ -236,6 +236,24 @@ def _of_wait(read: Read, cancels: list[int]) -> Answer:
     if plain and not _reads_done(read.facts, waiting):
         return NOT_OBSERVED
     return _yes(read.facts, read.load, "awaited")
+
+
+def _of_race(reads: list[Read], cancels: list[int]) -> Answer:
+    """A race that leaves when the task ends, with what ended read after the cancel: ``results = await gather(...)``."""
+    waits = [one for one in reads if one.use.fate is Fate.AWAITED]
+    if any(_is_race(one) and all(_line(one.load) < line for line in cancels) for one in waits):
+        for one in waits:
+            waiting, plain = _plain_wait(one)
+            if not plain and _reads_done(one.facts, waiting):
+                return _yes(one.facts, one.load, "its outcome is read after a race")
+    return NOT_OBSERVED
+
+
+def _is_race(read: Read) -> bool:
+    waiting, plain = _plain_wait(read)
+    call = waiting.value if isinstance(waiting, nodes.Await) else None
+    limits = [one.value for one in call.keywords if one.arg == "return_when"] if isinstance(call, nodes.Call) else []
+    return plain and any("ALL_COMPLETED" not in one.as_string() for one in limits)
 
 
 def _plain_wait(read: Read) -> tuple[nodes.NodeNG, bool]:

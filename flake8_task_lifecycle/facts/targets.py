@@ -42,6 +42,18 @@ def outer_functions(facts: Facts, spawn: Spawn) -> tuple[Target, ...]:
     return tuple(one for one in _functions(facts, spawn.coroutine.func) if one not in run) if run else ()
 
 
+def shells(facts: Facts, wrapper: nodes.FunctionDef) -> tuple[Target, ...]:
+    """The functions inside which a wrapper runs what it is given: ``logged`` in ``create_task(logged(coroutine))``."""
+    given = {one.name for one in positional(wrapper)}
+    return tuple(
+        target
+        for spawn in facts.spawns.inside(wrapper)
+        if isinstance(spawn.coroutine, nodes.Call)
+        and any(isinstance(one, nodes.Name) and one.name in given for one in spawn.coroutine.args)
+        for target in _functions(facts, spawn.coroutine.func)
+    )
+
+
 def coroutine_answers(
     facts: Facts, spawn: Spawn, question: Callable[[Facts, nodes.FunctionDef], _Plain]
 ) -> tuple[_Plain, ...]:
