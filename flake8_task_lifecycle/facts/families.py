@@ -18,6 +18,7 @@ _HARMLESS = frozenset(
     | {"typing_extensions.Protocol", "typing_extensions.Generic"}
 )
 _MAX_CLASSES = 60
+_MAX_JOINING = 20
 
 
 def ancestors(facts: Facts, owner: nodes.ClassDef) -> frozenset[str]:
@@ -37,6 +38,18 @@ def _climb(facts: Facts, owner: nodes.NodeNG, found: set[str]) -> bool:
                 found.add(value.name)
                 facts.world.ask(value.name, lambda home_facts, node: _climb(home_facts, node, found))
     return True
+
+
+def joined(facts: Facts, owner: nodes.ClassDef) -> frozenset[str]:
+    """The qualified names of the classes that some class of the project derives from together with this one."""
+    name = facts.qualified(owner)
+    others = facts.world.mentioning(owner.name, most=_MAX_JOINING)
+    found: set[str] = set()
+    for other in [facts, *(others or ())]:
+        for below in other.tree.classes:
+            if below is not owner and len(below.bases) > 1 and name in (above := ancestors(other, below)):
+                found |= above - {other.qualified(below)}
+    return frozenset(found - ancestors(facts, owner))
 
 
 def has_outside_base(facts: Facts, owner: nodes.ClassDef) -> bool:
