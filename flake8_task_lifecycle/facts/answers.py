@@ -1,4 +1,7 @@
-"""What a function answers that is asked about a caught exception: ``if policy.allows(error): ... else: raise``."""
+"""To whom a handler gives a caught exception: a function that it asks, or another frame that it throws it into.
+
+``if policy.allows(error): ... else: raise``, ``generator.throw(error)``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from flake8_task_lifecycle.facts.definitions import (
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
-from flake8_task_lifecycle.names import dotted, enclosing_class
+from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -97,6 +100,17 @@ def asks_about(handler: nodes.ExceptHandler) -> bool:
         isinstance(node, nodes.Call)
         and any(isinstance(one, nodes.Name) and one.name == name for one in node.args)
         and _is_tested(node)
+        for node in walk(handler.body)
+    )
+
+
+def throws_it_elsewhere(handler: nodes.ExceptHandler) -> bool:
+    """``generator.throw(error)``, ``greenlet.throw(*sys.exc_info())``: what waits there sees the exception."""
+    name = handler.name.name if handler.name is not None else ""
+    return any(
+        isinstance(node, nodes.Call)
+        and last_word(node.func) in {"throw", "athrow"}
+        and any((name and dotted(one) == name) or last_word(one) == "exc_info" for one in walk(node.args))
         for node in walk(handler.body)
     )
 

@@ -25,9 +25,10 @@ from flake8_task_lifecycle.facts.absorbers import (
     Site,
 )
 from flake8_task_lifecycle.facts.anew import waits_anew
-from flake8_task_lifecycle.facts.answers import asks_about
+from flake8_task_lifecycle.facts.answers import asks_about, throws_it_elsewhere
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
 from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
+from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
@@ -36,7 +37,7 @@ from flake8_task_lifecycle.facts.managers import Managers
 from flake8_task_lifecycle.facts.outcomes import Content, Knowledge
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
-from flake8_task_lifecycle.flow import FlowTooLarge, Label, inside, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
 
@@ -138,6 +139,8 @@ class Handlers:
             return Answer(Known.NO, CALLERS_RAISE), looping, site
         if isinstance(node, nodes.ExceptHandler) and self._may_choose(node, function):
             return Answer(Known.UNKNOWN, "a function chooses which exceptions it takes"), looping, site
+        if isinstance(node, nodes.ExceptHandler) and throws_it_elsewhere(node):
+            return Answer(Known.UNKNOWN, "it is thrown into another frame"), looping, site
         return Answer(Known.YES), looping, site
 
     def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
@@ -227,7 +230,9 @@ class Handlers:
                 target == site.graph.exit for target, label in site.graph.steps[step].edges if label is not Label.RAISE
             ):
                 statement = site.graph.steps[step].statement
-                if not self._hands_on(statement, knowledge, site.within):
+                if not self._hands_on(statement, knowledge, site.within) and not _leaves_it_to_with(
+                    site, statement, knowledge
+                ):
                     return True
         return False
 
@@ -430,6 +435,19 @@ class Handlers:
 
 def _nothing_takes(_node: nodes.NodeNG) -> bool:
     return False
+
+
+def _leaves_it_to_with(site: Site, statement: nodes.NodeNG | None, knowledge: Knowledge) -> bool:
+    """Whether an exit method gives back nothing true for the very exception it was given: ``with`` raises that again.
+
+    https://docs.python.org/3/reference/datamodel.html#object.__aexit__
+    """
+    value = statement.value if isinstance(statement, nodes.Return) else None
+    return (
+        site.function.name == "__aexit__"
+        and (value is None or constant_truth(value) is False)
+        and any(knowledge.get(one.name) is Content.EXCEPTION for one in positional(site.function))
+    )
 
 
 def _in_one_loop(one: nodes.NodeNG, other: nodes.NodeNG) -> bool:

@@ -202,19 +202,19 @@ class Outcomes:
             return knowledge
         shown = {
             name: content
-            for name, content in self._shown(statement.test, label is Label.TRUE)
+            for name, content in self._shown(statement.test, label is Label.TRUE, knowledge)
             if name and (name not in knowledge or content is Content.EXCEPTION)
         }
         return {**knowledge, **shown} if shown else knowledge
 
-    def _shown(self, test: nodes.NodeNG, outcome: bool) -> Iterator[tuple[str, Content]]:
+    def _shown(self, test: nodes.NodeNG, outcome: bool, knowledge: Knowledge) -> Iterator[tuple[str, Content]]:
         """The names that an outcome of a test shows to be there, to be None or to be a cancellation."""
         match test:
             case nodes.UnaryOp() if test.op == "not":
-                yield from self._shown(test.operand, not outcome)
+                yield from self._shown(test.operand, not outcome, knowledge)
             case nodes.BoolOp() if test.op == ("and" if outcome else "or"):
                 for part in test.values:
-                    yield from self._shown(part, outcome)
+                    yield from self._shown(part, outcome, knowledge)
             case nodes.Compare() if len(test.ops) == 1:
                 operator, right = test.ops[0]
                 if isinstance(right, nodes.Const) and right.value is None:
@@ -222,6 +222,10 @@ class Outcomes:
                         yield dotted(test.left), Content.TRUE
                     elif operator in {"is", "is not"} and isinstance(test.left, nodes.Name):
                         yield test.left.name, Content.NONE
+                elif operator == ("is" if outcome else "is not"):
+                    sides = dotted(test.left), dotted(right)
+                    if Content.EXCEPTION in map(knowledge.get, sides):
+                        yield from ((side, Content.EXCEPTION) for side in sides)
             case nodes.Name() if outcome:
                 yield test.name, Content.TRUE
             case nodes.Name() | nodes.Attribute():
