@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -20,6 +21,8 @@ from flake8_task_lifecycle.names import qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
+
+_MAX_HOPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +87,20 @@ def _placed(facts: Facts, risks: _Risks) -> Risk:
     return replace(risks.found, evidence=replace(risks.found.evidence, path=risks.path))
 
 
-def _is_sheltered(facts: Facts, spawn: Spawn) -> bool:
+def _is_sheltered(facts: Facts, spawn: Spawn, hops: int = _MAX_HOPS) -> bool:
     """Whether the coroutine runs inside another of the project that catches broadly: ``spawn(log_errors(run()))``.
 
-    The call of the other may stand in a wrapper that spawns what it is given.
+    The call of the other may stand in a wrapper that spawns what it is given, or in one that this wrapper calls.
     """
     if any(ask(facts, one, catches_broadly) for one in outer_functions(facts, spawn)):
         return True
-    if spawn.form is not Form.WRAPPER or not isinstance(spawn.node, nodes.Call):
+    if spawn.form is not Form.WRAPPER or not isinstance(spawn.node, nodes.Call) or not hops:
         return False
     wrappers = [value for value in facts.evaluator.of(spawn.node.func) if isinstance(value, Definition | External)]
-    return any(ask(facts, one, _has_shelter) for one in wrappers)
+    return any(ask(facts, one, partial(_has_shelter, hops=hops - 1)) for one in wrappers)
 
 
-def _has_shelter(facts: Facts, wrapper: nodes.FunctionDef) -> bool:
-    return any(ask(facts, one, catches_broadly) for one in shells(facts, wrapper))
+def _has_shelter(facts: Facts, wrapper: nodes.FunctionDef, hops: int) -> bool:
+    if any(ask(facts, one, catches_broadly) for one in shells(facts, wrapper)):
+        return True
+    return any(_is_sheltered(facts, spawn, hops) for spawn in facts.spawns.inside(wrapper))

@@ -11,7 +11,7 @@ from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value
-from flake8_task_lifecycle.flow import FlowTooLarge, inside
+from flake8_task_lifecycle.flow import FlowTooLarge, inside, walk
 from flake8_task_lifecycle.names import Binding, enclosing_class, enclosing_function
 
 if TYPE_CHECKING:
@@ -43,15 +43,29 @@ def outer_functions(facts: Facts, spawn: Spawn) -> tuple[Target, ...]:
 
 
 def shells(facts: Facts, wrapper: nodes.FunctionDef) -> tuple[Target, ...]:
-    """The functions inside which a wrapper runs what it is given: ``logged`` in ``create_task(logged(coroutine))``."""
+    """The functions inside which a wrapper runs what it is given: ``logged`` in ``create_task(logged(coroutine))``.
+
+    A nested function need not be handed what it finds around it.
+    """
     given = {one.name for one in positional(wrapper)}
+    called = [spawn.coroutine for spawn in facts.spawns.inside(wrapper) if isinstance(spawn.coroutine, nodes.Call)]
     return tuple(
         target
-        for spawn in facts.spawns.inside(wrapper)
-        if isinstance(spawn.coroutine, nodes.Call)
-        and any(isinstance(one, nodes.Name) and one.name in given for one in spawn.coroutine.args)
-        for target in _functions(facts, spawn.coroutine.func)
+        for call in called
+        for target in _functions(facts, call.func)
+        if _names_any(call.args, given) or _reaches_out(target, wrapper, given)
     )
+
+
+def _names_any(expressions: Iterable[nodes.NodeNG], names: set[str]) -> bool:
+    return any(isinstance(one, nodes.Name) and one.name in names for one in expressions)
+
+
+def _reaches_out(target: Target, wrapper: nodes.FunctionDef, names: set[str]) -> bool:
+    """Whether a function that is nested in another uses one of the other's names."""
+    if not isinstance(target, Definition) or enclosing_function(target.node) is not wrapper:
+        return False
+    return _names_any(walk(target.node.body), names)
 
 
 def coroutine_answers(
