@@ -54,6 +54,7 @@ slow: $(SLOW_STAMP)
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m tests.bench --write docs/performance.md
 	$(BENCH)/bin/python tests/bench_growth.py --write docs/performance.md
+	$(BENCH)/bin/python tests/bench_startup.py --write docs/performance.md
 	$(BENCH)/bin/python tests/bench_memory.py
 
 docs: $(DOCS_STAMP)
