@@ -217,9 +217,14 @@ class Spawns:
                     self._wrappers[one] = True
                     one = led_by[one]
                 return True
+            returned = self._outline.returned_by(one) if self._may_wrap else frozenset[tuple[str, str]]()
+            if self._homes is not None and any(map(self._homes.may_return_task, _on_others(returned))):
+                self._wrappers[one] = True
+                waiting.append(one)
+                continue
             further = {
                 called
-                for before, called in (self._outline.returned_by(one) if self._may_wrap else ())
+                for before, called in returned
                 if called in _SPAWNING or before in _OWN_RECEIVERS or before.rstrip(".") in self._outline.bindings
             }
             further = {*further, *self._originals.get(one, ())} - led_by.keys()
@@ -472,3 +477,10 @@ def _is_awaited(call: nodes.Call) -> bool:
     while isinstance(parent, nodes.Call):
         parent = parent.parent
     return isinstance(parent, nodes.Await | nodes.YieldFrom)
+
+
+def _on_others(returned: frozenset[tuple[str, str]]) -> Iterator[CallName]:
+    """The calls among what a function returns that stand on another object than its own."""
+    for before, called in sorted(returned):
+        if before not in _OWN_RECEIVERS and called not in _SPAWNING:
+            yield CallName(before.rstrip("."), called)
