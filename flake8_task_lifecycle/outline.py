@@ -350,10 +350,9 @@ def stands_in(text: str, words: str, *, used: bool = False, near: str = "", apar
 
 def _returned_words(body: str) -> frozenset[tuple[str, str]]:
     words = {call for match in _RETURNED_CALL.finditer(body) for call in _CALLED.findall(match[1])}
-    names = set(_RETURNED_NAME.findall(body))
-    if names:
-        for pattern in (_FILLED, _WALRUS):
-            for match in pattern.finditer(body):
-                if match[1] in names:
-                    words.update(_CALLED.findall(match[2]))
+    for name in set(_RETURNED_NAME.findall(body)):
+        for at, _ in _places(body, name):
+            filled = _FILLED.match(body, body.rfind("\n", 0, at) + 1) or _WALRUS.match(body, at)
+            if filled is not None and filled[1] == name:
+                words.update(_CALLED.findall(filled[2]))
     return frozenset(words)
