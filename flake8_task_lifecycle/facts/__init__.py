@@ -136,7 +136,7 @@ class Facts:
     @cached_property
     def plain_names(self) -> PlainNames:
         """Every plain name of the module, by name."""
-        return PlainNames(self.tree)
+        return PlainNames(self.tree, self.source)
 
     @cached_property
     def quoted(self) -> frozenset[str]:
@@ -198,7 +198,7 @@ def world_of(path: str, text: str, options: Options) -> World:
     """The project around a file, by the name that the file is displayed under and its text."""
 
     def other(world: World, module: ModuleFile, text: Source) -> Facts | None:
-        built = STORE.tree(module, build_from_text)
+        built = STORE.tree(module, build_from_text, lambda tree: len(tree.hidden))
         return Facts(built, text, options, world, module) if built is not None else None
 
     return World(path, text, other)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _CLASS = re.compile(r"^[ \t]*class[ \t]+(\w+)[ \t]*\(([^)]*)\)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _MAX_FILES = 120
+_KEPT_TREE_BYTES = 80_000_000  # the chains of one task after another lead through the same modules
 _FEW = 3
 
 
@@ -77,6 +78,7 @@ class Callers:
         self._tests: dict[str, bool] = {}
         self.chains: dict[Function, Chain] = {}
         self.parsed: set[Path] = set()
+        STORE.kept_tree_bytes = _KEPT_TREE_BYTES
 
     def facts(self, path: Path) -> Facts | None:
         """The facts of a file of some project; None when it cannot be read or parsed."""
@@ -135,16 +137,13 @@ class Callers:
         project = self._project(Path(function.path))
         if profile is None or project is None:
             return (), "its file cannot be read"
-        texts = project.texts()
-        if texts is None:
-            return (), "the project is too large to search"
         wanted = f".{profile.word}" if profile.is_method else profile.word
-        if profile.word in EXITS:
-            wanted = "with "
-        hits = [(path, text) for path, text in texts if wanted in text]
+        hits = project.holding("with " if profile.word in EXITS else wanted)
+        if hits is None:
+            return (), "the project is too large to search"
         hints = frozenset(self._hints(function, profile))
-        near = [path for path, text in hits if not hints or any(self._names(path, text, one) for one in hints)]
-        far = [path for path, _ in hits if path not in set(near)] if profile.word not in EXITS else []
+        near = [path for path in hits if not hints or any(self._names(path, one) for one in hints)]
+        far = [path for path in hits if path not in set(near)] if profile.word not in EXITS else []
         found, doubt = self._among(near, profile, function)
         if not found:
             found, far_doubt = self._among(far, profile, function, most=_FEW)
@@ -169,11 +168,11 @@ class Callers:
             doubt = f"'{first.text}' ({where}) may call {function.name}, but its receiver is not resolved"
         return [one for one in told if one.names & profile.names], doubt
 
-    def _names(self, path: Path, text: str, word: str) -> bool:
+    def _names(self, path: Path, word: str) -> bool:
         """Whether a word stands in the text of a file: asked of the same classes again and again."""
         known = self._named.setdefault(word, {})
         if path not in known:
-            known[path] = stands_in(text, word)
+            known[path] = stands_in(STORE.text(path) or "", word)
         return known[path]
 
     def _hints(self, function: Function, profile: Profile) -> Iterator[str]:
