@@ -42,6 +42,8 @@ class Step:
 
 
 _Target = Callable[[], int]
+Mark = Callable[[int], bool]
+"""Whether something is so of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class _Run:
     def __init__(self) -> None:
         self.steps: list[int] = []
         self._mentions: dict[str, list[int]] = {}
+        self._unmarked: dict[Mark, dict[int, int]] = {}
 
     def add(self, index: int, step: Step) -> None:
         """Put a step at the end."""
@@ -78,6 +81,19 @@ class _Run:
             if at < len(places):
                 found.append(places[at])
         return min(found, default=None)
+
+    def next_marked(self, place: int, end: int, mark: Mark) -> int:
+        """The first place from this one on whose step is marked, the end when none before it is.
+
+        No step beyond that is asked about, and none twice.
+        """
+        unmarked = self._unmarked.setdefault(mark, {})
+        passed = []
+        while place < end and (place in unmarked or not mark(self.steps[place])):
+            passed.append(place)
+            place = unmarked.get(place, place + 1)
+        unmarked.update(dict.fromkeys(passed, place))
+        return min(place, end)
 
 
 _TESTING = (nodes.If, nodes.While, nodes.For, nodes.Assert, nodes.MatchCase)
@@ -111,19 +127,23 @@ class Graph:
                 found.setdefault(target, []).append(index)
         return found
 
-    def onward(self, index: int, before: int, names: frozenset[str]) -> tuple[int, int]:
-        """The next step from ``index`` on that tests something or mentions one of the names, and the one before it.
+    def onward(self, index: int, before: int, names: frozenset[str], marks: Sequence[Mark] = ()) -> tuple[int, int]:
+        """The next step from ``index`` on that tests something, mentions one of the names, or has one of the marks.
 
-        What lies between are steps that plainly follow one another; they are not looked at one by one.
+        The one before it comes with it. What lies between are steps that plainly follow one another; they are not
+        looked at one by one.
         """
         while (following := self._follower(index)) is not None:
             if index not in self._runs:
                 self._note_run(index)
             run, place = self._runs[index]
-            at = run.next_mention(place, names)
+            mentioned = run.next_mention(place, names)
+            at = end = len(run.steps) if mentioned is None else mentioned
+            for mark in marks:
+                at = run.next_marked(place, at, mark)
             if at == place:
                 break
-            if at is not None:
+            if at < end or mentioned is not None:
                 return run.steps[at], run.steps[at - 1]
             before = run.steps[-1]
             following = self._follower(before)

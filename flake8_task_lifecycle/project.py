@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,12 @@ _MAX_FILES = 5_000
 _MAX_READ_BYTES = 50_000_000
 _MAX_FILE_BYTES = 1_500_000
 _KEPT_TEXT_BYTES = 24_000_000
-_KEPT_TREE_BYTES = 1_500_000
+_KEPT_OF_OTHERS = 2_000_000
+_KEPT_OUTLINED = 6_000_000
+_KEPT_TREE_BYTES = 16_000_000
+# What a tree takes for each character of its text, and what it takes less while its functions are hidden: measured.
+_TREE_BYTES = 14
+_HIDDEN_BYTES = 8
 _MARKERS = frozenset({"pyproject.toml", "setup.cfg", "setup.py", ".git"})
 _FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages", "node_modules", "__pycache__", "build", "dist"})
 # Names that the table of library names answers for: a module of the project does not take their place.
@@ -55,17 +61,30 @@ class ModuleFile:
 
 
 class _Store:
-    """Texts and trees of the process, by path, as long as the file's time and size stay the same."""
+    """Texts, outlines and trees of the process, by path, as long as the file's time and size stay the same.
+
+    What was used last is kept, within bounds of memory: a run goes through its projects one by one.
+    """
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, tuple[tuple[int, int], str]] = OrderedDict()
-        self._trees: OrderedDict[str, tuple[tuple[int, int], object]] = OrderedDict()
-        self._outlines: dict[str, Outline] = {}
+        self._trees: OrderedDict[str, tuple[tuple[int, int], object, Callable[[], float]]] = OrderedDict()
+        self._outlines: OrderedDict[str, Outline] = OrderedDict()
         self._checked: dict[str, int] = {}
         self._text_bytes = 0
-        self._tree_bytes = 0
+        self._outlined = 0
+        self._base: Path | None = None
+        self.kept_tree_bytes = _KEPT_TREE_BYTES
         self.reads = 0
         self.builds = 0
+
+    def turn_to(self, base: Path) -> None:
+        """Lets go of most of what belongs to other projects than the one whose files lie in this folder."""
+        if base != self._base:
+            self._base = base
+            self._trees.clear()
+            self._keep_texts(_KEPT_OF_OTHERS)
+            _layouts.clear()
 
     def text(self, path: Path) -> str | None:
         """The text of a file; None when it cannot be read or is too large. Looked at on disk once a run."""
@@ -87,10 +106,13 @@ class _Store:
         self.reads += 1
         self._drop(key)
         self._texts[key] = (version, text)
-        self._text_bytes += len(text)
-        while self._text_bytes > _KEPT_TEXT_BYTES and len(self._texts) > 1:
-            self._drop(next(iter(self._texts)))
+        self._text_bytes += sys.getsizeof(text)
+        self._keep_texts(_KEPT_TEXT_BYTES)
         return text
+
+    def _keep_texts(self, size: int) -> None:
+        while self._text_bytes > size and len(self._texts) > 1:
+            self._drop(next(iter(self._texts)))
 
     def outline(self, path: Path) -> Outline | None:
         """The outline of a file; None when it cannot be read."""
@@ -98,22 +120,34 @@ class _Store:
         if text is None:
             return None
         key = str(path)
-        if key not in self._outlines:
-            self._outlines[key] = Outline(text)
-        return self._outlines[key]
+        found = self._outlines.get(key)
+        if found is None:
+            found = self._outlines[key] = Outline(text)
+            self._outlined += len(text)
+            while self._outlined > _KEPT_OUTLINED and len(self._outlines) > 1:
+                self._drop_outline(next(iter(self._outlines)))
+        self._outlines.move_to_end(key)
+        return found
 
     def _drop(self, key: str) -> None:
-        self._outlines.pop(key, None)
+        self._drop_outline(key)
         self._checked.pop(key, None)
+        self._trees.pop(key, None)
         known = self._texts.pop(key, None)
         if known is not None:
-            self._text_bytes -= len(known[1])
-        tree = self._trees.pop(key, None)
-        if tree is not None:
-            self._tree_bytes -= tree[0][1]
+            self._text_bytes -= sys.getsizeof(known[1])
 
-    def tree(self, module: ModuleFile, build: Callable[[str, str], _Tree]) -> _Tree | None:
-        """The tree that ``build`` makes of a module's name and its text; None when it cannot be read or parsed."""
+    def _drop_outline(self, key: str) -> None:
+        if self._outlines.pop(key, None) is not None:
+            self._outlined -= len(self._texts[key][1])
+
+    def tree(
+        self, module: ModuleFile, build: Callable[[str, str], _Tree], hidden: Callable[[_Tree], int]
+    ) -> _Tree | None:
+        """The tree that ``build`` makes of a module's name and its text; None when it cannot be read or parsed.
+
+        ``hidden`` tells how many of the functions of a tree have not been built yet.
+        """
         text = self.text(module.path)
         if text is None:
             return None
@@ -128,12 +162,19 @@ class _Store:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         self.builds += 1
-        self._trees[key] = (version, tree)
-        self._tree_bytes += version[1]
-        while self._tree_bytes > _KEPT_TREE_BYTES and len(self._trees) > 1:
-            _, (old, _) = self._trees.popitem(last=False)
-            self._tree_bytes -= old[1]
+        first = hidden(tree)
+        self._trees[key] = (version, tree, lambda: hidden(tree) / first if first else 0)
+        self._keep_trees()
         return tree
+
+    def _keep_trees(self) -> None:
+        """Keeps the trees that were used last: they grow while more of them is asked for."""
+        size = 0.0
+        for key in list(reversed(self._trees)):
+            (_, length), _, hidden = self._trees[key]
+            size += length * (_TREE_BYTES - hidden() * _HIDDEN_BYTES)
+            if size > self.kept_tree_bytes and len(self._trees) > 1:
+                del self._trees[key]
 
 
 STORE = _Store()
@@ -159,11 +200,12 @@ def _read(path: Path) -> str | None:
 
 @dataclass(slots=True)
 class _Shared:
-    """What this run has found in one project: its modules by name, and what functions return by their names."""
+    """What this run has found in one project: modules, wrappers and what they return by name, files by words."""
 
     modules: dict[str, ModuleFile | None]
     wrappers: dict[str, bool]
     returns: dict[tuple[str, str], bool]
+    holding: dict[str, tuple[Path, ...]]
 
 
 @dataclass(slots=True)
@@ -218,7 +260,7 @@ def _layout(folder: Path) -> _Layout:
     if top is not None:
         parts, parent = [*parts, *reversed(parent.relative_to(top).parts)], top
     roots = tuple(dict.fromkeys([parent, *own, *near] if parts else [*near, parent]))
-    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, _Shared({}, {}, {}))
+    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, _Shared({}, {}, {}, {}))
     for run, other in _layouts.values():
         if run == source.run_number() and (other.roots, other.parts[:1]) == (roots, layout.parts[:1]):
             layout.shared = other.shared
@@ -369,12 +411,18 @@ class Project:
             if text is not None:
                 yield path, text
 
+    def holding(self, word: str) -> tuple[Path, ...] | None:
+        """The files of the project whose text holds a word, looked for once a run; None as for all of them."""
+        texts, known = self.texts(), self._layout.shared.holding
+        if texts is not None and word not in known:
+            known[word] = tuple(path for path, text in texts if word in text)
+        return known[word] if texts is not None else None
+
     def has_wrapper(self, word: str) -> bool:
         """Whether some module of the project defines a function of that name which may return a spawned task."""
-        texts = self.texts()
+        texts, known = self.texts(), self._layout.shared.wrappers
         if texts is None:
             return False
-        known = self._layout.shared.wrappers
         if word not in known:
             known[word] = any(
                 there.may_return(word, _SPAWNERS)

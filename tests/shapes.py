@@ -91,6 +91,18 @@ SHAPES: dict[str, tuple[Shape, tuple[int, ...]]] = {
         functions(f"    all = []\n    all.append({SPAWN})\n    await asyncio.gather(*all)\n"),
         SIZES,
     ),
+    "held by one local collection": (
+        one_function(lambda _: f"    all.append({SPAWN})\n", "    await asyncio.gather(*all)\n"),
+        (100, 1_000),
+    ),
+    "started, then awaited": (
+        lambda count: (
+            "async def main():\n"
+            + repeated(count, lambda one: f"    t{one} = {SPAWN}\n")
+            + repeated(count, lambda one: f"    await t{one}\n")
+        ),
+        (100, 1_000),
+    ),
     "classes that start and stop a task": (classes, (100, 1_000)),
     "functions in functions": (nested_functions, (24, 48, 95)),
     "handlers in handlers": (nested_handlers, (4, 8, 15)),

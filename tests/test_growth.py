@@ -230,13 +230,7 @@ def steps(text: str) -> int:
     return made
 
 
-GROWING = pytest.mark.xfail(strict=True, reason="the paths from each handler lead through all those below it")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(one, marks=GROWING) if one == "handlers in handlers" else one for one in SHAPES_OF_ANY_SIZE],
-)
+@pytest.mark.parametrize("name", SHAPES_OF_ANY_SIZE)
 def test_the_steps_for_a_line_do_not_grow_with_the_file(name: str) -> None:
     _, sizes = SHAPES_OF_ANY_SIZE[name]
     steps(text_of(name, sizes[0]))

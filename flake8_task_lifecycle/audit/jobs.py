@@ -19,7 +19,9 @@ from flake8_task_lifecycle.audit.report import Loss
 Progress = Callable[[int, int], None]
 """Called with the number of files that are done, and of all; first with none done."""
 
-_CHUNK = 8  # neighbours share what is learnt of their project
+# Neighbours share what is learnt of their project: so many at a time, and more of many files.
+_CHUNK = 8
+_CHUNKS_A_PROCESS = 16
 
 _examiner: Examiner | None = None
 
@@ -36,7 +38,8 @@ def outcomes(
 ) -> list[Outcome]:
     """What became of each file, in the order of the files whatever the number of processes."""
     told = progress or _nothing
-    chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
+    size = max(_CHUNK, len(files) // (jobs * _CHUNKS_A_PROCESS))
+    chunks = [files[start : start + size] for start in range(0, len(files), size)]
     if min(jobs, len(chunks)) > 1:
         return _shared_out(chunks, (settings, root, tests), min(jobs, len(chunks)), told)
     examiner = Examiner(configuration, root, tests=tests)

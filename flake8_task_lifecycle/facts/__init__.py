@@ -30,10 +30,11 @@ from flake8_task_lifecycle.facts.outcomes import Outcomes
 from flake8_task_lifecycle.facts.owners import Owners
 from flake8_task_lifecycle.facts.paths import Paths
 from flake8_task_lifecycle.facts.pending import Pending
+from flake8_task_lifecycle.facts.plain_names import PlainNames
 from flake8_task_lifecycle.facts.runners import Runners
 from flake8_task_lifecycle.facts.shutdown import Shutdown
 from flake8_task_lifecycle.facts.sites import Task, task_of
-from flake8_task_lifecycle.facts.slots import Slots, index_names
+from flake8_task_lifecycle.facts.slots import Slots
 from flake8_task_lifecycle.facts.spawns import Spawns
 from flake8_task_lifecycle.facts.summaries import Summaries
 from flake8_task_lifecycle.facts.unreleased import Held
@@ -133,9 +134,9 @@ class Facts:
         return Held(self)
 
     @cached_property
-    def name_index(self) -> dict[str, list[nodes.NodeNG]]:
+    def plain_names(self) -> PlainNames:
         """Every plain name of the module, by name."""
-        return index_names(self.tree.module)
+        return PlainNames(self.tree, self.source)
 
     @cached_property
     def quoted(self) -> frozenset[str]:
@@ -197,7 +198,7 @@ def world_of(path: str, text: str, options: Options) -> World:
     """The project around a file, by the name that the file is displayed under and its text."""
 
     def other(world: World, module: ModuleFile, text: Source) -> Facts | None:
-        built = STORE.tree(module, build_from_text)
+        built = STORE.tree(module, build_from_text, lambda tree: len(tree.hidden))
         return Facts(built, text, options, world, module) if built is not None else None
 
     return World(path, text, other)

@@ -17,6 +17,7 @@ from flake8_task_lifecycle.facts.instances import Kept, MadeWords, kept_in
 from flake8_task_lifecycle.facts.mentions import EXITS, Entry, Mention, entry_of, mentions
 from flake8_task_lifecycle.names import enclosing_class, qualified_name
 from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.outline import stands_in
 from flake8_task_lifecycle.project import STORE, Project, project_of
 from flake8_task_lifecycle.source import is_test
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _CLASS = re.compile(r"^[ \t]*class[ \t]+(\w+)[ \t]*\(([^)]*)\)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _MAX_FILES = 120
+_KEPT_TREE_BYTES = 80_000_000  # the chains of one task after another lead through the same modules
 _FEW = 3
 
 
@@ -72,8 +74,11 @@ class Callers:
         self._bases: dict[object, list[tuple[str, frozenset[str]]]] = {}
         self._made: dict[object, list[tuple[Path, frozenset[str]]]] = {}
         self._instances: dict[tuple[object, str], list[Kept]] = {}
+        self._named: dict[str, dict[Path, bool]] = {}
+        self._tests: dict[str, bool] = {}
         self.chains: dict[Function, Chain] = {}
         self.parsed: set[Path] = set()
+        STORE.kept_tree_bytes = _KEPT_TREE_BYTES
 
     def facts(self, path: Path) -> Facts | None:
         """The facts of a file of some project; None when it cannot be read or parsed."""
@@ -132,16 +137,13 @@ class Callers:
         project = self._project(Path(function.path))
         if profile is None or project is None:
             return (), "its file cannot be read"
-        texts = project.texts()
-        if texts is None:
-            return (), "the project is too large to search"
         wanted = f".{profile.word}" if profile.is_method else profile.word
-        if profile.word in EXITS:
-            wanted = "with "
-        hits = [(path, text) for path, text in texts if wanted in text]
-        hints = re.compile("|".join(rf"\b{re.escape(one)}\b" for one in self._hints(function, profile)) or r"\b")
-        near = [path for path, text in hits if not profile.is_method or hints.search(text)]
-        far = [path for path, _ in hits if path not in set(near)] if profile.word not in EXITS else []
+        hits = project.holding("with " if profile.word in EXITS else wanted)
+        if hits is None:
+            return (), "the project is too large to search"
+        hints = frozenset(self._hints(function, profile))
+        near = [path for path in hits if not hints or any(self._names(path, one) for one in hints)]
+        far = [path for path in hits if path not in set(near)] if profile.word not in EXITS else []
         found, doubt = self._among(near, profile, function)
         if not found:
             found, far_doubt = self._among(far, profile, function, most=_FEW)
@@ -165,6 +167,13 @@ class Callers:
             where = f"{Path(first.path).name}:{first.line}"
             doubt = f"'{first.text}' ({where}) may call {function.name}, but its receiver is not resolved"
         return [one for one in told if one.names & profile.names], doubt
+
+    def _names(self, path: Path, word: str) -> bool:
+        """Whether a word stands in the text of a file: asked of the same classes again and again."""
+        known = self._named.setdefault(word, {})
+        if path not in known:
+            known[path] = stands_in(STORE.text(path) or "", word)
+        return known[path]
 
     def _hints(self, function: Function, profile: Profile) -> Iterator[str]:
         """The names of the classes that have a method, and those of their module-level instances."""
@@ -245,8 +254,10 @@ class Callers:
 
     def is_test(self, path: str) -> bool:
         """Whether a file is one of tests, by its place in its project."""
-        project = self._project(Path(path))
-        return project.is_test(Path(path)) if project is not None else is_test(path)
+        if path not in self._tests:
+            project = self._project(Path(path))
+            self._tests[path] = project.is_test(Path(path)) if project is not None else is_test(path)
+        return self._tests[path]
 
 
 def _order(one: Mention) -> tuple[str, int, int]:

@@ -13,7 +13,7 @@ _MAX_STEPS = 8
 _MAX_FUNCTIONS = 80
 _MAX_CALLERS = 20
 # How good an end of a chain is: sure to run at shutdown, run by the program, run by somebody, by a test.
-_RANKS = {
+_RANKS: dict[Where | None, int] = {
     **dict.fromkeys((Where.LIFESPAN, Where.EXIT, Where.SIGNAL, Where.ATEXIT, Where.HOOK), 0),
     **dict.fromkeys((Where.MAIN, Where.MODULE), 1),
     **dict.fromkeys((Where.CONTEXT, Where.STACK, Where.FRAMEWORK), 2),
@@ -81,7 +81,7 @@ def _search(callers: Callers, function: Function, *, with_tests: bool) -> list[C
     waiting, seen = [_Path(function, ())], {function}
     while waiting:
         path = waiting.pop(0)
-        if found and min(map(badness, found)) < (0, len(path.steps) + 1, []):
+        if any(len(chain.steps) <= len(path.steps) and _RANKS.get(chain.end) == 0 for chain in found):
             break
         profile = callers.profile(path.function)
         entry = profile.entry if profile is not None else None

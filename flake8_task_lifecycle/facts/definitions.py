@@ -8,6 +8,8 @@ from astroid import nodes
 
 from flake8_task_lifecycle.flow import inside
 
+_YIELDS = "_is_generator"
+
 
 def positional(function: nodes.FunctionDef | nodes.Lambda) -> list[nodes.AssignName]:
     """The parameters that can be given by position, ``self`` included."""
@@ -21,7 +23,11 @@ def returns(function: nodes.FunctionDef) -> list[nodes.Return]:
 
 def is_generator(function: nodes.FunctionDef) -> bool:
     """Whether calling the function gives a generator (https://docs.python.org/3/glossary.html#term-generator)."""
-    return any(isinstance(node, nodes.Yield | nodes.YieldFrom) for node in inside(function))
+    known: bool | None = function.__dict__.get(_YIELDS)
+    if known is None:
+        known = any(isinstance(node, nodes.Yield | nodes.YieldFrom) for node in inside(function))
+        function.__dict__[_YIELDS] = known
+    return known
 
 
 def annotation_of(arguments: nodes.Arguments, target: nodes.AssignName) -> nodes.NodeNG | None:

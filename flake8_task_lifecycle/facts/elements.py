@@ -149,7 +149,7 @@ def _loads(facts: Facts, collection: nodes.NodeNG) -> Iterator[nodes.NodeNG]:
     match collection:
         case nodes.Name():
             home = facts.names.binding(collection, collection.name)
-            for name in facts.name_index.get(collection.name, ()):
+            for name in facts.plain_names.of(collection.name):
                 binding = facts.names.binding(name, name.name) if isinstance(name, nodes.Name) else None
                 if binding is not None and home is not None and binding.scope is home.scope:
                     yield name

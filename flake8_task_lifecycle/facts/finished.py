@@ -7,7 +7,7 @@ https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -33,6 +33,7 @@ class Finished:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._ends_something = cache(_find_ends_something)
 
     def is_done(self, wait: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
         """Whether what a wait of a function waits for is known to be done whenever it is reached."""
@@ -50,7 +51,7 @@ class Finished:
 
     def _ends_before(self, task: nodes.NodeNG, statement: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
         """Whether every path to a statement shows the task to be done: by a test, or by a wait that ended."""
-        if not any(isinstance(node, nodes.Call) and last_word(node.func) in _ENDING for node in inside(function)):
+        if not self._ends_something(function):
             return False
         try:
             graph = self._facts.graph(function)
@@ -166,3 +167,8 @@ def _first_parameter(callback: nodes.NodeNG) -> str:
     names = [one.name for one in positional(callback)]
     own = enclosing_class(callback) is not None and names[:1] in (["self"], ["cls"])
     return next(iter(names[own:]), "")
+
+
+def _find_ends_something(function: nodes.FunctionDef) -> bool:
+    """Whether a function calls what may end a task, by name."""
+    return any(isinstance(node, nodes.Call) and last_word(node.func) in _ENDING for node in inside(function))

@@ -43,7 +43,7 @@ def frame_of(function: nodes.FunctionDef, names: Names) -> Frame:
                 nested.append(node)
     while nested:
         inner = nested.pop()
-        for node in walk(inner.body if isinstance(inner.body, list) else [inner.body]):
+        for node in inside(inner) if isinstance(inner.body, list) else walk([inner.body]):
             if isinstance(node, nodes.Name) and node.name in function.locals:
                 binding = names.binding(node, node.name)
                 if binding is not None and binding.scope is function:

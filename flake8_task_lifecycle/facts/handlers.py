@@ -377,8 +377,9 @@ class Handlers:
             if isinstance(node, nodes.Call):
                 if _looks_up(node, "cancelling"):
                     return True
-                if last_word(node.func) in _ASKING and isinstance(node.func, nodes.Attribute):
-                    if last_word(node.func) == "uncancel" or not isinstance(node.parent, nodes.Expr):
+                word = last_word(node.func)
+                if word in _ASKING and isinstance(node.func, nodes.Attribute):
+                    if word == "uncancel" or not isinstance(node.parent, nodes.Expr):
                         return True
                 elif not isinstance(node.parent, nodes.Expr) and self._is_question(node):
                     return True

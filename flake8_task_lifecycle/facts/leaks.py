@@ -6,7 +6,9 @@ A way out is an exception at a step, a cancellation where the coroutine waits, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from flake8_task_lifecycle.facts.owners import enters, ways_on
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.thrown import Thrown, Throws, Way
 from flake8_task_lifecycle.facts.uses import Fate
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, named_in, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Mark, Step, named_in, walk
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import enclosing_function, qualified_name
 
@@ -28,6 +30,7 @@ _LOCAL = frozenset({Form.TASK, Form.FUTURE, Form.WRAPPER, Form.GATHER})
 _MAX_VISITS = 5_000
 _ORDER = list(Way)
 Names = frozenset[str]
+_State = tuple[int, Names, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Leaks:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._throws = Throws(facts)
+        self._quiet: dict[tuple[nodes.FunctionDef, frozenset[tuple[str, bool]]], set[_State]] = defaultdict(set)
 
     @cached_property
     def all(self) -> list[Leak]:
@@ -66,8 +70,7 @@ class Leaks:
             return None
         names = self._facts.uses.of(spawn.value).names
         try:
-            trip = _Trip(self._facts, self._throws, function, spawn.value)
-            source = trip.first_leak(names)
+            source = self._trip(function, spawn).first_leak(names)
         except FlowTooLarge:
             return None
         if source is None or function.name.startswith("test") or self._facts.runners.is_main(function):
@@ -84,6 +87,11 @@ class Leaks:
             qualified_name(spawn.node),
             (self._facts.evidence(spawn.node, "spawned here"), self._facts.evidence(node, "left running from here")),
         )
+
+    def _trip(self, function: nodes.FunctionDef, spawn: Spawn) -> _Trip:
+        settled = self._facts.owners.settled(spawn.value, function)
+        quiet = self._quiet[function, frozenset(settled.items())]
+        return _Trip(self._facts, self._throws, function, spawn.value, settled, quiet)
 
     def is_local(self, spawn: Spawn) -> bool:
         """Whether a local holds a spawned task from its spawn on, and no normal path of its function loses it."""
@@ -103,8 +111,7 @@ class Leaks:
         if function is None or not self.is_local(spawn):
             return False
         try:
-            trip = _Trip(self._facts, self._throws, function, spawn.value)
-            return trip.leaks_from(statement, self._facts.uses.of(spawn.value).names)
+            return self._trip(function, spawn).leaks_from(statement, self._facts.uses.of(spawn.value).names)
         except FlowTooLarge:
             return False
 
@@ -112,54 +119,88 @@ class Leaks:
 class _Trip:
     """One task on its way through one function."""
 
-    def __init__(self, facts: Facts, throws: Throws, function: nodes.FunctionDef, value: nodes.NodeNG) -> None:
+    def __init__(
+        self,
+        facts: Facts,
+        throws: Throws,
+        function: nodes.FunctionDef,
+        value: nodes.NodeNG,
+        settled: dict[str, bool],
+        quiet: set[_State],
+    ) -> None:
+        """``quiet``: the states from which other tasks of the function, settled alike, were in no danger."""
         self._facts = facts
         self._throws = throws
         self._graph: Graph = facts.graph(function)
         self._function = function
         self._value = value
         self._frame = facts.frame(function)
-        self._settled = facts.owners.settled(value, function)
+        self._settled = settled
+        self._quiet = quiet
         self._visits = 0
-        self._last_line: int | None = None
+        self._best: tuple[int, int] | None = None
 
     def first_leak(self, names: Names) -> tuple[Way, nodes.NodeNG] | None:
         """The first step, errors before cancellations, that leaves the task running: how, and its statement."""
-        best: tuple[int, int] | None = None
         found = None
-        for index, held in self._normal(names):
+        seen: set[_State] = set()
+        is_quiet = True
+        for index, held in self._normal(names, self._telling, seen, self._quiet):
             for origin, thrown in self._sources(index, held):
+                is_quiet = False
                 node = self._graph.steps[origin].statement
-                if node is None:
+                if node is None or self._is_clean_up(index):
                     continue
                 place = (_ORDER.index(thrown.way), node.lineno or 0)
-                if (best is None or place < best) and self._leaks(origin, held, thrown):
-                    best, found = place, (thrown.way, node)
-            if best is not None and best[0] == 0 and not self._graph.has_loops:
-                self._last_line = best[1]
+                if (self._best is None or place < self._best) and self._leaks(origin, held, thrown):
+                    self._best, found = place, (thrown.way, node)
+        if is_quiet:
+            self._quiet |= seen
         return found
+
+    def _telling(self, index: int) -> list[Mark]:
+        """What a step from this one on must have to tell of a leak that comes before the one that is known."""
+        worst = len(_ORDER)
+        if self._best is not None:
+            statement = self._graph.steps[index].statement
+            is_before = statement is None or (statement.lineno or 0) < self._best[1]
+            worst = self._best[0] + (is_before or self._graph.has_loops)
+        return [self._throws.mark(self._graph, way) for way in _ORDER[:worst]]
 
     def leaks_from(self, statement: nodes.NodeNG, names: Names) -> bool:
         """Whether an error at a statement leaves the function while only its locals hold the task."""
         steps = frozenset(self._graph.at(statement))
+        marks = [steps.__contains__]
         return any(
-            index in steps and self._leaks(index, held, Thrown(Way.ERROR)) for index, held in self._normal(names)
+            index in steps and self._leaks(index, held, Thrown(Way.ERROR))
+            for index, held in self._normal(names, lambda _: marks, set(), frozenset())
         )
 
-    def _normal(self, names: Names) -> Iterator[tuple[int, Names]]:
-        """The steps that a still unreleased task can reach without an exception, with the names that hold it."""
+    def _normal(
+        self,
+        names: Names,
+        telling: Callable[[int], Sequence[Mark]],
+        seen: set[_State],
+        known: AbstractSet[_State],
+    ) -> Iterator[tuple[int, Names]]:
+        """The steps that a still unreleased task can reach without an exception, with the names that hold it.
+
+        Those that plainly follow one another are left out where they do not have what ``telling`` asks for, and so are
+        the states that are ``known``; those that it comes to are put into ``seen``.
+        """
         waiting = [
             (target, names, index)
             for index in self._graph.at(self._value.statement())
             for target in self._onward(index, names, entered=True)
         ]
-        seen: set[tuple[int, Names, bool]] = set()
         while waiting:
             index, held, before = waiting.pop()
+            index, before = self._graph.onward(index, before, held, telling(index))
             entered = enters(self._graph.steps[index].statement, self._graph.steps[before].statement)
-            if (index, held, entered) in seen:
+            state = index, held, entered
+            if state in seen or state in known:
                 continue
-            seen.add((index, held, entered))
+            seen.add(state)
             self._count()
             yield index, held
             now = None if self._is_past(index) else self._after(index, held)
@@ -168,8 +209,10 @@ class _Trip:
 
     def _is_past(self, index: int) -> bool:
         """Whether all that can follow a step comes after the line of the answer, which nothing there can change."""
+        if self._best is None or self._best[0] or self._graph.has_loops:
+            return False
         statement = self._graph.steps[index].statement
-        return self._last_line is not None and statement is not None and (statement.lineno or 0) >= self._last_line
+        return statement is not None and (statement.lineno or 0) >= self._best[1]
 
     def _count(self) -> None:
         self._visits += 1
@@ -203,7 +246,7 @@ class _Trip:
     def _sources(self, index: int, held: Names) -> Iterator[tuple[int, Thrown]]:
         """How a step can be left by an exception while the task is held: the step that throws, and what."""
         step = self._graph.steps[index]
-        if step.statement is None or self._is_clean_up(step.statement):
+        if step.statement is None:
             return
         if self._after(index, held) is None:
             yield from self._in_turn(step, held)
@@ -223,9 +266,10 @@ class _Trip:
                 for origin in self._graph.at(load.statement()):
                     yield from ((origin, Thrown(way)) for way in (Way.ERROR, Way.CANCELLED))
 
-    def _is_clean_up(self, statement: nodes.NodeNG) -> bool:
+    def _is_clean_up(self, index: int) -> bool:
         """Whether a step stands in an ``except`` or ``finally`` that the spawn does not stand in: a second fault."""
-        child, parent = statement, statement.parent
+        child: nodes.NodeNG = self._graph.steps[index].statement
+        parent = child.parent if child is not None else None
         while parent is not None and child is not self._function:
             handling = isinstance(parent, nodes.ExceptHandler) or (
                 isinstance(parent, nodes.Try | nodes.TryStar) and child in parent.finalbody

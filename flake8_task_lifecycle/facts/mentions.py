@@ -109,7 +109,7 @@ def mentions(facts: Facts, word: str, path: str) -> Iterator[Mention]:
         node for node in facts.tree.attribute_loads.get(word, ()) if isinstance(node, nodes.Attribute)
     ]
     for name in sorted({word, *(alias for alias, original in facts.tree.aliases if original == word)}):
-        found += [node for node in facts.name_index.get(name, ()) if isinstance(node, nodes.Name)]
+        found += [node for node in facts.plain_names.of(name) if isinstance(node, nodes.Name)]
     for node in found:
         values = facts.evaluator.of(node)
         if UNKNOWN in values and isinstance(node, nodes.Attribute):

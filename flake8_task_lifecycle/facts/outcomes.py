@@ -50,6 +50,7 @@ class Outcomes:
         self._facts = facts
         self._exceptions: Exceptions = facts.exceptions
         self._raised_names = cache(_find_raised_names)
+        self._stored_by = cache(_find_stored)
         self.answers = Answers(facts)
 
     @staticmethod
@@ -159,13 +160,9 @@ class Outcomes:
             return True
         return False if caught.resolved else None
 
-    def after(self, statement: nodes.NodeNG | None, parts: Iterable[nodes.NodeNG], knowledge: Knowledge) -> Knowledge:
+    def after(self, statement: nodes.NodeNG | None, parts: tuple[nodes.NodeNG, ...], knowledge: Knowledge) -> Knowledge:
         """What is known after a step: what it stores is forgotten, or known anew."""
-        stored = {
-            dotted(node)
-            for node in walk(parts)
-            if isinstance(node, nodes.AssignName | nodes.AssignAttr | nodes.DelName | nodes.DelAttr)
-        }
+        stored = self._stored_by(parts)
         changed = {name: content for name, content in knowledge.items() if name not in stored} if stored else knowledge
         if not _SEEN.isdisjoint(changed.values()):
             changed = _still_seen(statement, parts, changed)
@@ -332,3 +329,9 @@ def meet(one: Knowledge, other: Knowledge) -> Knowledge:
         elif {content, other.get(name)} == {Content.TRUE, Content.EXCEPTION}:
             both[name] = Content.TRUE
     return both
+
+
+def _find_stored(parts: tuple[nodes.NodeNG, ...]) -> frozenset[str]:
+    """The names and attributes, as written, that parts of a statement store to."""
+    stores = nodes.AssignName | nodes.AssignAttr | nodes.DelName | nodes.DelAttr
+    return frozenset(dotted(node) for node in walk(parts) if isinstance(node, stores))

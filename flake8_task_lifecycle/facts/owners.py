@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ _RUNS_LOOP = frozenset({"run_forever", "run_until_complete"})
 _MAX_VISITS = 20_000
 _KEEPING = frozenset({Fate.KEPT, Fate.HANDED, Fate.CALLER})
 Decisions = frozenset[tuple[str, bool]]
+_State = tuple[int, frozenset[str], bool, Decisions]
 FrameOf = Callable[[nodes.FunctionDef], Frame]
 GraphOf = Callable[[nodes.FunctionDef], Graph]
 EvidenceAt = Callable[[nodes.NodeNG, str], Evidence]
@@ -74,8 +76,10 @@ class Owners:
         self._aliases = cache(self._find_aliases)
         self._strongest: dict[int, tuple[Use, tuple[Use, ...]]] = {}
         self._given_away = cache(self._find_given_away)
+        self._safe: dict[tuple[nodes.FunctionDef, Decisions], set[_State]] = defaultdict(set)
+        self.of = cache(self._of)
 
-    def of(self, value: nodes.NodeNG) -> Ownership:
+    def _of(self, value: nodes.NodeNG) -> Ownership:
         """The ownership of the task that an expression gives."""
         use = self._uses.of(value)
         if use.fate.holds:
@@ -185,7 +189,8 @@ class Owners:
             for index in graph.at(statement)
             for target, decisions in self._ways_on(walk_state, index, names, nothing, entered=True)
         ]
-        seen: set[tuple[int, frozenset[str], bool, Decisions]] = set()
+        safe = self._safe[graph.function, frozenset(walk_state.settled.items())]
+        seen: set[_State] = set()
         while waiting and walk_state.lost is None:
             index, held, before, decisions = waiting.pop()
             index, before = graph.onward(index, before, held | _RUNS_LOOP)
@@ -193,15 +198,18 @@ class Owners:
                 self._lose(walk_state, graph.steps[before], held, "falls out of scope here")
                 break
             entered = enters(graph.steps[index].statement, graph.steps[before].statement)
-            if index == graph.raised or (index, held, entered, decisions) in seen:
+            state = index, held, entered, decisions
+            if index == graph.raised or state in seen or state in safe:
                 continue
-            seen.add((index, held, entered, decisions))
+            seen.add(state)
             if len(seen) > _MAX_VISITS:
                 raise FlowTooLarge
             now = self._after(walk_state, index, held)
             if now:
                 ways = self._ways_on(walk_state, index, now, decisions, entered=entered)
                 waiting += [(target, now, index, further) for target, further in ways]
+        if walk_state.lost is None:
+            safe |= seen
 
     def _after(self, walk_state: _Walk, index: int, held: frozenset[str]) -> frozenset[str]:
         """The names that hold the task, and nothing else does, after a step; empty when the path ends here."""

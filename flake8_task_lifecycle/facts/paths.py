@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -58,6 +59,7 @@ class Paths:
         self._outcomes = facts.outcomes
         self._ending: dict[tuple[nodes.FunctionDef, str], bool | None] = {}
         self._hops = 0
+        self._may_never = cache(self._find_may_never)
         self._before: dict[Graph, Mapping[int, Knowledge]] = {}
         self._reachable: dict[Graph, frozenset[int]] = {}
         self._ways: dict[Graph, dict[int, tuple[tuple[int, nodes.NodeNG | None], ...]]] = {}
@@ -115,7 +117,8 @@ class Paths:
                         journey.entered.add(loop)
                 continue
             for target, told in self._next(graph, index, knowledge, within, journey.entered, thorough):
-                arrive(target, told if not is_inside or _is_inside(graph, target, within) else _outside(told, within))
+                leaves = told and is_inside and not _is_inside(graph, target, within)
+                arrive(target, _outside(told, within) if leaves else told)
         return journey
 
     def before(self, graph: Graph) -> Mapping[int, Knowledge]:
@@ -199,7 +202,7 @@ class Paths:
         """Where an exception goes on inside ``within``; ``thrown`` is what a ``raise`` shows of it."""
         while True:
             statement = graph.steps[target].statement
-            if statement is None or within is None or not within.parent_of(statement):
+            if statement is within or not _is_inside(graph, target, within):
                 return
             if not isinstance(statement, nodes.Try | nodes.TryStar):
                 yield target
@@ -245,11 +248,11 @@ class Paths:
 
     def _never(self, expression: nodes.NodeNG, knowledge: Knowledge) -> bool:
         awaited = isinstance(expression, nodes.Await)
-        call = expression.value if isinstance(expression, nodes.Await) else expression
+        call = expression.value if awaited else expression
         if not isinstance(call, nodes.Call):
             return False
         word = last_word(call.func)
-        given = tuple(self._given(call, knowledge))
+        given = tuple(self._given(call, knowledge)) if knowledge else ()
         if not self._may_never(call.func, is_given=bool(given)):
             return False
         values = self._facts.evaluator.of(call.func)
@@ -271,7 +274,7 @@ class Paths:
             return "raise" in word.lower() and "for_status" not in word
         return all(answers)
 
-    def _may_never(self, function: nodes.NodeNG, *, is_given: bool) -> bool:
+    def _find_may_never(self, function: nodes.NodeNG, *, is_given: bool) -> bool:
         """Whether what a call names may never return, by text alone."""
         if "raise" in last_word(function).lower() or not _ENDING_WORDS.isdisjoint(words_of(self._facts, function)):
             return True
@@ -329,13 +332,14 @@ def _may_raise(outline: Outline, function: str) -> bool:
 
 
 def _is_inside(graph: Graph, index: int, within: nodes.NodeNG | None) -> bool:
+    """Whether a step is a handler or function, or stands in it. What begins on a line of its own further down does."""
     statement = graph.steps[index].statement
     if within is None or statement is None:
         return False
-    line = statement.lineno
-    if line is not None and not within.lineno <= line <= within.end_lineno:
-        return False
-    return statement is within or bool(within.parent_of(statement))
+    line, first = statement.lineno, within.lineno
+    if line is None or line == first:
+        return statement is within or bool(within.parent_of(statement))
+    return bool(first < line <= within.end_lineno)
 
 
 def _outside(knowledge: Knowledge, within: nodes.NodeNG | None) -> Knowledge:

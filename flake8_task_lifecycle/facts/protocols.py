@@ -46,7 +46,7 @@ def endpoint_of(made: nodes.NodeNG) -> nodes.Call | None:
 
 def factories(facts: Facts, name: str) -> Iterator[nodes.NodeNG]:
     """Where a module gives a class of this name itself as the protocol factory of an endpoint."""
-    for node in [*facts.name_index.get(name, ()), *facts.tree.attribute_loads.get(name, ())]:
+    for node in [*facts.plain_names.of(name), *facts.tree.attribute_loads.get(name, ())]:
         if endpoint_of(node) is not None:
             yield node
 

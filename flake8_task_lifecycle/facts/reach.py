@@ -169,7 +169,7 @@ def _mentions(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.NodeN
     if enclosing_class(function) is None:
         words = {function.name, *(alias for alias, original in facts.tree.aliases if original == function.name)}
         for word in sorted(words):
-            yield from (one for one in facts.name_index.get(word, ()) if isinstance(one, nodes.Name))
+            yield from (one for one in facts.plain_names.of(word) if isinstance(one, nodes.Name))
 
 
 def _may_be(facts: Facts, function: nodes.FunctionDef, other: Facts, node: nodes.NodeNG) -> bool:

@@ -55,7 +55,7 @@ def held_by(facts: Facts, use: Use) -> Held | None:
 def loads_of(facts: Facts, held: Held) -> Iterator[Load]:
     """The reads in the module that spawns, and whatever may be one."""
     if held.scope is not None or (held.place is not None and held.place.is_global):
-        for name in facts.name_index.get(held.name, ()):
+        for name in facts.plain_names.of(held.name):
             binding = facts.names.binding(name, name.name) if isinstance(name, nodes.Name) else None
             if binding is not None and (binding.scope is held.scope or _is_global(held, binding.scope)):
                 yield facts, name
@@ -88,7 +88,7 @@ def loads_elsewhere(facts: Facts, held: Held) -> list[Load] | None:
 
 
 def _foreign(facts: Facts, other: Facts, held: Held, is_global: bool) -> Iterator[Load]:
-    for name in other.name_index.get(held.name, ()) if is_global else ():
+    for name in other.plain_names.of(held.name) if is_global else ():
         binding = other.names.binding(name, name.name) if isinstance(name, nodes.Name) else None
         if binding is not None and any(isinstance(node, nodes.ImportFrom) for node in binding.nodes):
             yield other, name

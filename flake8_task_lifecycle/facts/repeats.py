@@ -187,7 +187,7 @@ def calls_of(facts: Facts, function: nodes.FunctionDef) -> tuple[list[Call], boo
 def _loads(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.NodeNG]:
     yield from facts.tree.attribute_loads.get(function.name, ())
     if enclosing_class(function) is None:
-        yield from (name for name in facts.name_index.get(function.name, ()) if isinstance(name, nodes.Name))
+        yield from (name for name in facts.plain_names.of(function.name) if isinstance(name, nodes.Name))
 
 
 def _is_called_by_computed_name(facts: Facts, function: nodes.FunctionDef) -> bool:

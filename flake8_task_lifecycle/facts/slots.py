@@ -256,7 +256,7 @@ def touches_in(facts: Facts, place: Place, lineage: frozenset[str], *, is_foreig
 
 def _touches_of_global(facts: Facts, place: Place, is_foreign: bool) -> Iterator[Touch]:
     if not is_foreign:
-        for name in facts.name_index.get(place.attribute, ()):
+        for name in facts.plain_names.of(place.attribute):
             binding = facts.names.binding(name, name.name)
             if binding is None or isinstance(binding.scope, nodes.Module):
                 for kind in _kinds(facts, place, name):
@@ -270,7 +270,7 @@ def _touches_of_global(facts: Facts, place: Place, is_foreign: bool) -> Iterator
         if names is not None and place.home in names:
             for kind in _kinds(facts, place, node):
                 yield Touch(kind, node)
-    for name in facts.name_index.get(place.attribute, ()):
+    for name in facts.plain_names.of(place.attribute):
         if _is_imported(facts, name, place):
             for kind in _kinds(facts, place, name):
                 yield Touch(kind, name)
@@ -392,15 +392,3 @@ def _is_target(node: nodes.NodeNG) -> bool:
     return isinstance(statement, nodes.Delete) or (
         isinstance(statement, nodes.Assign) and any(node is target for target in statement.targets)
     )
-
-
-def index_names(module: nodes.Module) -> dict[str, list[nodes.NodeNG]]:
-    """Every read, store and deletion of a plain name in a module, by name."""
-    found: dict[str, list[nodes.NodeNG]] = {}
-    waiting: list[nodes.NodeNG] = [module]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, nodes.Name | nodes.AssignName | nodes.DelName):
-            found.setdefault(node.name, []).append(node)
-        waiting.extend(node.get_children())
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -21,7 +22,7 @@ from flake8_task_lifecycle.facts.shelters import (
     may_catch,
 )
 from flake8_task_lifecycle.facts.values import known_names
-from flake8_task_lifecycle.flow import Graph, Step, walk
+from flake8_task_lifecycle.flow import Graph, Mark, Step, walk
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -56,6 +57,7 @@ class Throws:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._thrown: dict[tuple[Graph, int], tuple[Thrown, ...]] = {}
+        self.mark = cache(self._mark)
 
     def at(self, graph: Graph, index: int) -> tuple[Thrown, ...]:
         """What a step can throw."""
@@ -63,6 +65,10 @@ class Throws:
         if key not in self._thrown:
             self._thrown[key] = tuple(self._find(graph.steps[index], graph.function))
         return self._thrown[key]
+
+    def _mark(self, graph: Graph, way: Way) -> Mark:
+        """Whether a step of a function can be left in some way."""
+        return lambda index: any(thrown.way is way for thrown in self.at(graph, index))
 
     def _find(self, step: Step, function: nodes.FunctionDef) -> Iterator[Thrown]:
         statement = step.statement

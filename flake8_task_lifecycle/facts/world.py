@@ -34,6 +34,8 @@ class World:
         self._facts: dict[str, Facts | None] = {}
         self._built_bytes = 0
         self._hops: list[str] = []
+        if self._project is not None:
+            STORE.turn_to(self._project.base)
 
     @property
     def module(self) -> ModuleFile | None:
@@ -164,14 +166,15 @@ class World:
         """
         if self._project is None:
             return iter(())
-        texts = self._project.texts()
-        if texts is None:
+        paths = self._project.holding(words[0])
+        if paths is None:
             return None
         own = self._project.module.path
         hits = [
             (path, len(text))
-            for path, text in texts
+            for path in paths
             if path != own
+            and (text := STORE.text(path)) is not None
             and all(word in text for word in words)
             and stands_in(text, words[0], used=used, near=near, apart_from=apart_from)
             and all(stands_in(text, word) for word in words[1:])

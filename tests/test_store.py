@@ -1,0 +1,94 @@
+"""What is kept of the modules around a file, and when it is let go."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from flake8_runs import SPAWN, lines_of
+
+from flake8_task_lifecycle import engine, project, tree
+from flake8_task_lifecycle.facts.plain_names import PlainNames
+from flake8_task_lifecycle.options import Options
+from flake8_task_lifecycle.project import STORE
+from flake8_task_lifecycle.source import Source
+
+MODULES = 5
+
+
+@pytest.fixture(autouse=True)
+def _empty_store() -> None:
+    vars(STORE).update(vars(type(STORE)()))
+
+
+def project_in(folder: Path) -> Path:
+    """A project of a file that calls a wrapper of each of some modules."""
+    folder.mkdir()
+    (folder / "setup.cfg").touch()
+    for number in range(MODULES):
+        (folder / f"helper{number}.py").write_text(f"import asyncio\ndef go{number}():\n    return {SPAWN}\n")
+    imports = "".join(f"from helper{number} import go{number}\n" for number in range(MODULES))
+    calls = "".join(f"    go{number}()\n" for number in range(MODULES))
+    (folder / "case.py").write_text(f"{imports}async def main():\n{calls}")
+    return folder / "case.py"
+
+
+def cost(path: Path) -> tuple[int, int]:
+    """The files that a check reads and the modules that it builds besides its own."""
+    reads, builds = STORE.reads, STORE.builds
+    text = path.read_text()
+    assert len(engine.check(ast.parse(text), lines_of(text), str(path), Options())) == MODULES
+    return STORE.reads - reads, STORE.builds - builds
+
+
+def test_what_one_file_has_read_and_built_serves_the_next(tmp_path: Path) -> None:
+    path = project_in(tmp_path / "one")
+    assert min(cost(path)) >= MODULES
+    assert cost(path) == (0, 0)
+
+
+def test_trees_are_let_go_by_what_they_weigh(tmp_path: Path) -> None:
+    path = project_in(tmp_path / "one")
+    STORE.kept_tree_bytes = 1
+    cost(path)
+    assert cost(path) == (0, MODULES - 1)
+
+
+def test_a_project_that_is_left_behind_is_let_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one, other = project_in(tmp_path / "one"), project_in(tmp_path / "other")
+    cost(one)
+    cost(other)
+    assert cost(one) == (0, MODULES)
+    monkeypatch.setattr(project, "_KEPT_OF_OTHERS", 0)
+    cost(other)
+    assert min(cost(one)) >= MODULES - 1
+
+
+NAMES = """\
+import stop as other
+
+def first():
+    return stop
+
+class A:
+    def stop(self):
+        self.stop = 1
+
+    def second(self, stop=lambda: stop):
+        del stop
+        stop = 1
+
+@stop
+def third():
+    pass
+"""
+
+
+def test_plain_names_are_found_where_they_stand_and_nothing_else_is_built() -> None:
+    module = tree.build_from_text("one", NAMES)
+    names = PlainNames(module, Source(lines_of(NAMES), "one.py"))
+    assert names.of("nothing") == ()
+    assert [node.lineno for node in names.of("stop")] == [14, 12, 11, 10, 10, 4]
+    assert {one.name for one in module.hidden} == {"third"}
+    assert [node.lineno for node in names.of("self")] == [10, 8, 7]
