@@ -114,9 +114,7 @@ class Awaiting:
         stores = [
             index
             for index, step in enumerate(graph.steps)
-            if step.statement is not None
-            and stored_in(step, held)
-            and any(node in spawned for node in walk(step.parts))
+            if step.statement is not None and stored_in(step, held) and _has_one_of(step, spawned)
         ]
         return bool(stores) and all(self._always_waits(graph, index, held) for index in stores)
 
@@ -204,15 +202,40 @@ class Awaiting:
                 return None
         return ends if isinstance(node, nodes.Await) else None
 
-    def elsewhere(self, attribute: str, apart: nodes.FunctionDef | None, family: set[nodes.ClassDef] | None) -> Waited:
-        """Whether a function other than ``apart`` waits for what an attribute of this name holds.
+    def is_replaced(self, graph: Graph, start: int, held: Reached, spawned: set[nodes.NodeNG]) -> bool:
+        """Whether every normal path from a step puts a new task where this one is held."""
+        waiting, seen, stored = [start], {start}, False
+        while waiting:
+            index = waiting.pop()
+            if index == graph.exit:
+                return False
+            if index != start and stored_in(graph.steps[index], held) and _has_one_of(graph.steps[index], spawned):
+                stored = True
+                continue
+            for target, label in graph.steps[index].edges:
+                if label is not Label.RAISE and target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        return stored
+
+    def cancelling(self, attribute: str) -> set[nodes.NodeNG]:
+        """The functions of the module that cancel what an attribute of this name holds."""
+        return {
+            function
+            for load in self.attribute_loads(attribute)
+            if isinstance(load.parent, nodes.Attribute)
+            and load.parent.attrname == "cancel"
+            and (function := _outer_function(load)) is not None
+        }
+
+    def elsewhere(self, attribute: str, apart: set[nodes.NodeNG], family: set[nodes.ClassDef] | None) -> Waited:
+        """Whether a function other than those ``apart`` waits for what an attribute of this name holds.
 
         ``family``: reads on the own object count only in these classes; None for any.
         """
         answers = set()
         for load in self.attribute_loads(attribute):
-            function = _outer_function(load)
-            if function is apart and apart is not None:
+            if _outer_function(load) in apart:
                 continue
             owner = self._facts.evaluator.classes.of_self(load.expr) if isinstance(load, nodes.Attribute) else None
             if owner is not None and family is not None and owner not in family:
@@ -250,7 +273,7 @@ class Awaiting:
                 stack.extend(node.get_children())
         return self._loads.get(attribute, [])
 
-    def variable_elsewhere(self, holder: Holder, apart: nodes.FunctionDef | None) -> Waited:
+    def variable_elsewhere(self, holder: Holder, apart: set[nodes.NodeNG]) -> Waited:
         """Whether another function waits for what a variable holds: a captured local, or one of an outer scope."""
         answers = set()
         for function in self._facts.tree.functions:
@@ -259,7 +282,7 @@ class Awaiting:
             for load in [load for load, _ in captured if not _is_item_store(load)]:
                 use = self._facts.uses.of(load)
                 answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
-            if function is apart:
+            if function in apart:
                 continue
             for load in [one for one in frame.loads.get(holder.name, ()) if not _is_item_store(one)]:
                 binding = self._facts.names.binding(load, holder.name)
@@ -267,6 +290,10 @@ class Awaiting:
                     use = self._facts.uses.of(load)
                     answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
         return _strongest(answers)
+
+
+def _has_one_of(step: Step, found: set[nodes.NodeNG]) -> bool:
+    return any(node in found for node in walk(step.parts))
 
 
 def _strongest(answers: set[Waited]) -> Waited:
@@ -378,7 +405,7 @@ def _waited_words(awaited: nodes.NodeNG) -> Iterator[str]:
 def end_signals(_facts: Facts, function: nodes.FunctionDef) -> frozenset[str]:
     """The last words of the events and futures that a coroutine sets at its end.
 
-    At its end: after its last wait, or in a ``finally``.
+    At its end: after its last wait, or in a ``finally``. Not one that it was given in a wait: that is a request.
     """
     waits = [node.lineno or 0 for node in inside(function) if isinstance(node, nodes.Await | nodes.AsyncFor)]
     last = max(waits, default=0)
@@ -389,9 +416,16 @@ def end_signals(_facts: Facts, function: nodes.FunctionDef) -> frozenset[str]:
             and isinstance(node.func, nodes.Attribute)
             and node.func.attrname in _SETTERS
             and ((node.lineno or 0) > last or _on_way_out(node))
+            and not _is_taken(node.func.expr, function)
         ):
             found.add(last_word(node.func.expr))
     return frozenset(found - {""})
+
+
+def _is_taken(expression: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+    """Whether a name is bound to what the function has waited for, and to nothing else."""
+    stores = function.locals.get(expression.name, ()) if isinstance(expression, nodes.Name) else ()
+    return bool(stores) and all(isinstance(getattr(store.parent, "value", None), nodes.Await) for store in stores)
 
 
 def signals_in(function: nodes.NodeNG) -> frozenset[str]:
