@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -202,14 +202,14 @@ class Awaiting:
                 return None
         return ends if isinstance(node, nodes.Await) else None
 
-    def is_replaced(self, graph: Graph, start: int, held: Reached, spawned: set[nodes.NodeNG]) -> bool:
-        """Whether every normal path from a step puts a new task where this one is held."""
+    def is_given_up(self, graph: Graph, start: int, held: Reached) -> bool:
+        """Whether every normal path from a step puts something else where the task is held, a new one or nothing."""
         waiting, seen, stored = [start], {start}, False
         while waiting:
             index = waiting.pop()
             if index == graph.exit:
                 return False
-            if index != start and stored_in(graph.steps[index], held) and _has_one_of(graph.steps[index], spawned):
+            if index != start and stored_in(graph.steps[index], held):
                 stored = True
                 continue
             for target, label in graph.steps[index].edges:
@@ -218,24 +218,26 @@ class Awaiting:
                     waiting.append(target)
         return stored
 
-    def cancelling(self, attribute: str) -> set[nodes.NodeNG]:
-        """The functions of the module that cancel what an attribute of this name holds."""
-        return {
-            function
-            for load in self.attribute_loads(attribute)
-            if isinstance(load.parent, nodes.Attribute)
-            and load.parent.attrname == "cancel"
-            and (function := _outer_function(load)) is not None
-        }
+    def cancelling(self, attribute: str) -> dict[nodes.NodeNG, int]:
+        """The functions of the module that cancel what an attribute of this name holds, and the first line of it."""
+        found: dict[nodes.NodeNG, int] = {}
+        for load in self.attribute_loads(attribute):
+            function = _outer_function(load)
+            if function is not None and isinstance(load.parent, nodes.Attribute) and load.parent.attrname == "cancel":
+                found[function] = min(found.get(function, load.lineno or 0), load.lineno or 0)
+        return found
 
-    def elsewhere(self, attribute: str, apart: set[nodes.NodeNG], family: set[nodes.ClassDef] | None) -> Waited:
-        """Whether a function other than those ``apart`` waits for what an attribute of this name holds.
+    def elsewhere(
+        self, attribute: str, apart: Mapping[nodes.NodeNG, int], family: set[nodes.ClassDef] | None
+    ) -> Waited:
+        """Whether a function waits for what an attribute of this name holds.
 
-        ``family``: reads on the own object count only in these classes; None for any.
+        ``apart``: functions that count only up to a line. ``family``: reads on the own object count only in these
+        classes; None for any.
         """
         answers = set()
         for load in self.attribute_loads(attribute):
-            if _outer_function(load) in apart:
+            if (load.lineno or 0) > apart.get(_outer_function(load), load.lineno or 0):
                 continue
             owner = self._facts.evaluator.classes.of_self(load.expr) if isinstance(load, nodes.Attribute) else None
             if owner is not None and family is not None and owner not in family:
@@ -273,7 +275,7 @@ class Awaiting:
                 stack.extend(node.get_children())
         return self._loads.get(attribute, [])
 
-    def variable_elsewhere(self, holder: Holder, apart: set[nodes.NodeNG]) -> Waited:
+    def variable_elsewhere(self, holder: Holder, apart: Container[nodes.NodeNG]) -> Waited:
         """Whether another function waits for what a variable holds: a captured local, or one of an outer scope."""
         answers = set()
         for function in self._facts.tree.functions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -207,7 +207,7 @@ class Cancellations:
             if Fate.AWAITED in fates and enclosing_function(spawn.node) is not function:
                 return "waited for where it is spawned"
         for holder in {*origins.holders, *self._kept_besides(spawns)}:
-            answer = self._elsewhere(holder, self._apart(call, function, holder, spawns), spawns, signals)
+            answer = self._elsewhere(holder, self._apart(call, function, holder), spawns, signals)
             if answer is not Waited.NO:
                 return "waited for by another function" if answer is Waited.YES else "handed on by another function"
         return ""
@@ -215,19 +215,19 @@ class Cancellations:
     def _kept_besides(self, spawns: list[Spawn]) -> set[Holder]:
         return {holder for spawn in spawns for holder in kept_besides(self._facts, spawn)}
 
-    def _apart(
-        self, call: nodes.Call, function: nodes.FunctionDef, holder: Holder, spawns: list[Spawn]
-    ) -> set[nodes.NodeNG]:
-        """The functions whose waits are for another task: this one, and where it puts a new one, those that cancel."""
+    def _apart(self, call: nodes.Call, function: nodes.FunctionDef, holder: Holder) -> dict[nodes.NodeNG, int]:
+        """The functions whose waits, from a line on, are for another task.
+
+        This one from its first; where it gives the slot up, those that cancel from there on.
+        """
         awaiting, graph, held = self._facts.awaiting, self._facts.graph(function), reached_by([holder])
-        spawned = {spawn.node for spawn in spawns}
         steps = graph.at(call.statement())
-        if holder.is_attribute and steps and all(awaiting.is_replaced(graph, one, held, spawned) for one in steps):
-            return {function, *awaiting.cancelling(holder.attribute)}
-        return {function}
+        given_up = bool(steps) and all(awaiting.is_given_up(graph, one, held) for one in steps)
+        others = awaiting.cancelling(holder.attribute) if holder.is_attribute and given_up else {}
+        return {**others, function: 0}
 
     def _elsewhere(
-        self, holder: Holder, apart: set[nodes.NodeNG], spawns: list[Spawn], signals: frozenset[str]
+        self, holder: Holder, apart: Mapping[nodes.NodeNG, int], spawns: list[Spawn], signals: frozenset[str]
     ) -> Waited:
         awaiting = self._facts.awaiting
         if not holder.is_attribute:
