@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks, library
-from flake8_task_lifecycle.facts.definitions import is_generator, positional
-from flake8_task_lifecycle.facts.families import ancestors
+from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, positional
+from flake8_task_lifecycle.facts.families import ancestors, joined
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Partial, known_names
@@ -175,15 +175,23 @@ class Entries:
                     return True
                 case Definition(node) if function is None and self._facts.qualified(node) in names:
                     return True
-                case Definition():
-                    continue
+                case Definition(node):
+                    unknown = unknown or (
+                        _is_promise(self._facts, node) and self._is_kept_by(self._facts.qualified(node), names)
+                    )
                 case External(name) if name in names:
                     return True
                 case External(name):
-                    unknown = unknown or not self._facts.elsewhere.defines(name)
+                    promise = ask(self._facts, value, _is_promise)
+                    unknown = unknown or promise is None or (promise and self._is_kept_by(name, names))
                 case _:
                     unknown = unknown or value == UNKNOWN
         return None if unknown else False
+
+    def _is_kept_by(self, promise: str, names: Names) -> bool:
+        """Whether some class joins the one that only promises a method with the one that has it."""
+        home, above = names[0].rpartition(".")[0], promise.rpartition(".")[0]
+        return bool(home) and joined(self._facts, home, above) is not Known.NO
 
     def _is_called_on(self, expression: nodes.NodeNG, names: Names) -> bool:
         """Whether an expression names a method of an object that may be of a class below the one it is known by."""
@@ -340,6 +348,11 @@ class Entries:
                     found |= self._handed(load, _MAX_DEPTH - 1)
             self._parameters[key] = found - _AWAITED if Start.STARTED in found else found
         return self._parameters[key]
+
+
+def _is_promise(_facts: Facts, node: nodes.NodeNG) -> bool:
+    """Whether a method is abstract: a call of it runs what a subclass, or what it is joined with, has for it."""
+    return isinstance(node, nodes.FunctionDef) and enclosing_class(node) is not None and is_abstract(node)
 
 
 def _is_of_base(expression: nodes.NodeNG) -> bool:
