@@ -223,7 +223,21 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES) if values == {LITERAL} and _is_boolean(facts, test) else answer
     if isinstance(test, nodes.Name):
         return _flag(test.name, wanted)
+    if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
+        operator, state = test.ops[0]
+        said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
+        if operator in {"==", "is", "!=", "is not"} and said.is_yes:
+            return said
     return Answer(Known.NO)
+
+
+def _is_of_self(expression: nodes.NodeNG) -> bool:
+    return isinstance(expression, nodes.Attribute) and dotted(expression.expr) == "self"
+
+
+def _state_word(state: nodes.NodeNG) -> str:
+    """``CLOSED`` of ``State.CLOSED`` and of ``"CLOSED"``, what a state is compared with."""
+    return str(state.value) if isinstance(state, nodes.Const) else last_word(state)
 
 
 def _reads_from(test: nodes.NodeNG) -> bool:
