@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -114,9 +114,7 @@ class Awaiting:
         stores = [
             index
             for index, step in enumerate(graph.steps)
-            if step.statement is not None
-            and stored_in(step, held)
-            and any(node in spawned for node in walk(step.parts))
+            if step.statement is not None and stored_in(step, held) and _has_one_of(step, spawned)
         ]
         return bool(stores) and all(self._always_waits(graph, index, held) for index in stores)
 
@@ -204,15 +202,42 @@ class Awaiting:
                 return None
         return ends if isinstance(node, nodes.Await) else None
 
-    def elsewhere(self, attribute: str, apart: nodes.FunctionDef | None, family: set[nodes.ClassDef] | None) -> Waited:
-        """Whether a function other than ``apart`` waits for what an attribute of this name holds.
+    def is_given_up(self, graph: Graph, start: int, held: Reached) -> bool:
+        """Whether every normal path from a step puts something else where the task is held, a new one or nothing."""
+        waiting, seen, stored = [start], {start}, False
+        while waiting:
+            index = waiting.pop()
+            if index == graph.exit:
+                return False
+            if index != start and stored_in(graph.steps[index], held):
+                stored = True
+                continue
+            for target, label in graph.steps[index].edges:
+                if label is not Label.RAISE and target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        return stored
 
-        ``family``: reads on the own object count only in these classes; None for any.
+    def cancelling(self, attribute: str) -> dict[nodes.NodeNG, int]:
+        """The functions of the module that cancel what an attribute of this name holds, and the first line of it."""
+        found: dict[nodes.NodeNG, int] = {}
+        for load in self.attribute_loads(attribute):
+            function = _outer_function(load)
+            if function is not None and isinstance(load.parent, nodes.Attribute) and load.parent.attrname == "cancel":
+                found[function] = min(found.get(function, load.lineno or 0), load.lineno or 0)
+        return found
+
+    def elsewhere(
+        self, attribute: str, apart: Mapping[nodes.NodeNG, int], family: set[nodes.ClassDef] | None
+    ) -> Waited:
+        """Whether a function waits for what an attribute of this name holds.
+
+        ``apart``: functions that count only up to a line. ``family``: reads on the own object count only in these
+        classes; None for any.
         """
         answers = set()
         for load in self.attribute_loads(attribute):
-            function = _outer_function(load)
-            if function is apart and apart is not None:
+            if (load.lineno or 0) > apart.get(_outer_function(load), load.lineno or 0):
                 continue
             owner = self._facts.evaluator.classes.of_self(load.expr) if isinstance(load, nodes.Attribute) else None
             if owner is not None and family is not None and owner not in family:
@@ -250,7 +275,7 @@ class Awaiting:
                 stack.extend(node.get_children())
         return self._loads.get(attribute, [])
 
-    def variable_elsewhere(self, holder: Holder, apart: nodes.FunctionDef | None) -> Waited:
+    def variable_elsewhere(self, holder: Holder, apart: Container[nodes.NodeNG]) -> Waited:
         """Whether another function waits for what a variable holds: a captured local, or one of an outer scope."""
         answers = set()
         for function in self._facts.tree.functions:
@@ -259,7 +284,7 @@ class Awaiting:
             for load in [load for load, _ in captured if not _is_item_store(load)]:
                 use = self._facts.uses.of(load)
                 answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
-            if function is apart:
+            if function in apart:
                 continue
             for load in [one for one in frame.loads.get(holder.name, ()) if not _is_item_store(one)]:
                 binding = self._facts.names.binding(load, holder.name)
@@ -267,6 +292,10 @@ class Awaiting:
                     use = self._facts.uses.of(load)
                     answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
         return _strongest(answers)
+
+
+def _has_one_of(step: Step, found: set[nodes.NodeNG]) -> bool:
+    return any(node in found for node in walk(step.parts))
 
 
 def _strongest(answers: set[Waited]) -> Waited:
@@ -378,7 +407,7 @@ def _waited_words(awaited: nodes.NodeNG) -> Iterator[str]:
 def end_signals(_facts: Facts, function: nodes.FunctionDef) -> frozenset[str]:
     """The last words of the events and futures that a coroutine sets at its end.
 
-    At its end: after its last wait, or in a ``finally``.
+    At its end: after its last wait, or in a ``finally``. Not one that it was given in a wait: that is a request.
     """
     waits = [node.lineno or 0 for node in inside(function) if isinstance(node, nodes.Await | nodes.AsyncFor)]
     last = max(waits, default=0)
@@ -389,9 +418,16 @@ def end_signals(_facts: Facts, function: nodes.FunctionDef) -> frozenset[str]:
             and isinstance(node.func, nodes.Attribute)
             and node.func.attrname in _SETTERS
             and ((node.lineno or 0) > last or _on_way_out(node))
+            and not _is_taken(node.func.expr, function)
         ):
             found.add(last_word(node.func.expr))
     return frozenset(found - {""})
+
+
+def _is_taken(expression: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+    """Whether a name is bound to what the function has waited for, and to nothing else."""
+    stores = function.locals.get(expression.name, ()) if isinstance(expression, nodes.Name) else ()
+    return bool(stores) and all(isinstance(getattr(store.parent, "value", None), nodes.Await) for store in stores)
 
 
 def signals_in(function: nodes.NodeNG) -> frozenset[str]:

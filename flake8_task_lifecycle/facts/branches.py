@@ -41,7 +41,7 @@ def outcomes(test: nodes.NodeNG, names: frozenset[str], settled: Mapping[str, bo
         case nodes.Call():
             return _of_call(test, names)
         case nodes.Compare():
-            compared = _compared_with_none(test, names) or _compared_size(test, names)
+            compared = _compared_with_nothing(test, names) or _compared_size(test, names)
             if compared is not None:
                 return compared
     constant = constant_truth(test)
@@ -108,18 +108,29 @@ def _compared_size(test: nodes.Compare, names: frozenset[str]) -> Outcomes | Non
     return {False: State.LIVE} if (operator, right.value) in {("==", 0), ("<=", 0), ("<", 1)} else None
 
 
-def _compared_with_none(test: nodes.Compare, names: frozenset[str]) -> Outcomes | None:
+def _compared_with_nothing(test: nodes.Compare, names: frozenset[str]) -> Outcomes | None:
+    """The outcomes of a test of what holds the task against None, or against an empty collection."""
     if len(test.ops) != 1:
         return None
     operator, right = test.ops[0]
     sides = [test.left, right]
-    if not any(_is_one_of(side, names) for side in sides):
-        return None
-    if not any(isinstance(side, nodes.Const) and side.value is None for side in sides):
+    if not any(_is_one_of(side, names) for side in sides) or not any(_is_nothing(side) for side in sides):
         return None
     if operator in {"is", "=="}:
         return {False: State.LIVE}
     return {True: State.LIVE} if operator in {"is not", "!="} else None
+
+
+def _is_nothing(expression: nodes.NodeNG) -> bool:
+    """``None``, ``[]``, ``set()``."""
+    match expression:
+        case nodes.Const():
+            return expression.value is None
+        case nodes.List(elts=[]) | nodes.Tuple(elts=[]) | nodes.Dict(items=[]):
+            return True
+        case nodes.Call(func=nodes.Name(name="list" | "set" | "dict" | "tuple")):
+            return not (expression.args or expression.keywords)
+    return False
 
 
 def _is_one_of(expression: nodes.NodeNG, names: frozenset[str]) -> bool:

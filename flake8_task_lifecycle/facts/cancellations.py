@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -128,7 +128,7 @@ class Cancellations:
             return "the task's own coroutine calls this function"
         if self._facts.tree.calls.get("all_tasks"):
             return "the module goes over all tasks"
-        waited = self._waited_elsewhere(function, origins, spawns, signals)
+        waited = self._waited_elsewhere(call, function, origins, spawns, signals)
         if waited:
             return waited
         return "the runner waits for what is left" if self._facts.runners.is_main(function) else ""
@@ -190,7 +190,12 @@ class Cancellations:
         return frozenset(found)
 
     def _waited_elsewhere(
-        self, function: nodes.FunctionDef, origins: Origins, spawns: list[Spawn], signals: frozenset[str]
+        self,
+        call: nodes.Call,
+        function: nodes.FunctionDef,
+        origins: Origins,
+        spawns: list[Spawn],
+        signals: frozenset[str],
     ) -> str:
         for spawn in spawns:
             use = self._facts.uses.of(spawn.value)
@@ -202,7 +207,7 @@ class Cancellations:
             if Fate.AWAITED in fates and enclosing_function(spawn.node) is not function:
                 return "waited for where it is spawned"
         for holder in {*origins.holders, *self._kept_besides(spawns)}:
-            answer = self._elsewhere(holder, function, spawns, signals)
+            answer = self._elsewhere(holder, self._apart(call, function, holder), spawns, signals)
             if answer is not Waited.NO:
                 return "waited for by another function" if answer is Waited.YES else "handed on by another function"
         return ""
@@ -210,21 +215,32 @@ class Cancellations:
     def _kept_besides(self, spawns: list[Spawn]) -> set[Holder]:
         return {holder for spawn in spawns for holder in kept_besides(self._facts, spawn)}
 
+    def _apart(self, call: nodes.Call, function: nodes.FunctionDef, holder: Holder) -> dict[nodes.NodeNG, int]:
+        """The functions whose waits, from a line on, are for another task.
+
+        This one from its first; where it gives the slot up, those that cancel from there on.
+        """
+        awaiting, graph, held = self._facts.awaiting, self._facts.graph(function), reached_by([holder])
+        steps = graph.at(call.statement())
+        given_up = bool(steps) and all(awaiting.is_given_up(graph, one, held) for one in steps)
+        others = awaiting.cancelling(holder.attribute) if holder.is_attribute and given_up else {}
+        return {**others, function: 0}
+
     def _elsewhere(
-        self, holder: Holder, function: nodes.FunctionDef, spawns: list[Spawn], signals: frozenset[str]
+        self, holder: Holder, apart: Mapping[nodes.NodeNG, int], spawns: list[Spawn], signals: frozenset[str]
     ) -> Waited:
         awaiting = self._facts.awaiting
         if not holder.is_attribute:
-            return awaiting.variable_elsewhere(holder, function)
+            return awaiting.variable_elsewhere(holder, apart)
         family = set(self._facts.holders.family(holder.scope)) if isinstance(holder.scope, nodes.ClassDef) else None
-        answer = awaiting.elsewhere(holder.attribute, function, family)
+        answer = awaiting.elsewhere(holder.attribute, apart, family)
         if answer is not Waited.NO:
             return answer
         owners = family or set()
         if any(
             awaits_signal(one.body, signals)
             for one in self._facts.tree.functions
-            if one is not function and enclosing_class(one) in owners
+            if one not in apart and enclosing_class(one) in owners
         ):
             return Waited.YES
         return self._in_other_modules(holder, spawns)

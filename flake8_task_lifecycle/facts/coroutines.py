@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -36,13 +37,27 @@ class Coroutines:
         self._evaluator = evaluator
 
     def kind(self, expression: nodes.NodeNG) -> Kind:
-        """Coroutine or future? A call of something unknown is taken for a coroutine; a bare name is not."""
-        if isinstance(expression, nodes.Call):
-            resolved = self._kind_of_call(expression)
-            return Kind.COROUTINE if resolved is Kind.UNKNOWN else resolved
-        if isinstance(expression, nodes.Name):
-            return self._kind_of_name(expression)
+        """Coroutine or future? A call of something unknown is taken for a coroutine, also where a local is bound to it.
+
+        A name that holds anything else is not.
+        """
+        match expression:
+            case nodes.Call():
+                resolved = self._kind_of_call(expression)
+                return Kind.COROUTINE if resolved is Kind.UNKNOWN else resolved
+            case nodes.Name():
+                resolved, made = self._kind_of_name(expression), self._made(expression)
+                calls = [one for one in made if isinstance(one, nodes.Call)]
+                if resolved is not Kind.UNKNOWN or not made or len(calls) < len(made):
+                    return resolved
+                return self._common(calls)
+            case nodes.IfExp():
+                return self._common([expression.body, expression.orelse])
         return self._kind_of_values(self._evaluator.of(expression))
+
+    def _common(self, expressions: Sequence[nodes.NodeNG]) -> Kind:
+        kinds = {self.kind(one) for one in expressions}
+        return kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
 
     def is_resolved(self, expression: nodes.NodeNG) -> bool:
         """Whether the expression is a coroutine on evidence; of a starred comprehension, what it makes."""
@@ -80,16 +95,21 @@ class Coroutines:
         return Kind.COROUTINE if classes <= library.COROUTINE_ANNOTATIONS else Kind.UNKNOWN
 
     def _kind_of_name(self, name: nodes.Name) -> Kind:
+        made = self._made(name)
+        if made:
+            kinds = {self._kind_of_call(one) if isinstance(one, nodes.Call) else Kind.UNKNOWN for one in made}
+            return kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
+        return self._kind_of_values(self._evaluator.of(name))
+
+    def _made(self, name: nodes.Name) -> list[nodes.NodeNG]:
+        """What a name is bound to by plain assignments; nothing when it is bound in any other way too."""
         binding = self._names.binding(name, name.name)
         made = [
             target.parent.value
             for target in (binding.nodes if binding is not None else ())
             if isinstance(target, nodes.AssignName) and isinstance(target.parent, nodes.Assign)
         ]
-        if binding is not None and len(made) == len(binding.nodes) and made:
-            kinds = {self._kind_of_call(one) if isinstance(one, nodes.Call) else Kind.UNKNOWN for one in made}
-            return kinds.pop() if len(kinds) == 1 else Kind.UNKNOWN
-        return self._kind_of_values(self._evaluator.of(name))
+        return made if binding is not None and len(made) == len(binding.nodes) else []
 
     def ends_in_first_step(self, coroutine: nodes.NodeNG) -> bool:
         """Whether the coroutine never suspends, so that nothing can be lost: or may, for all that is known.

@@ -40,7 +40,7 @@ def _climb(facts: Facts, owner: nodes.NodeNG, found: set[str]) -> bool:
     return True
 
 
-def joined(facts: Facts, owner: nodes.ClassDef) -> frozenset[str]:
+def joined_with(facts: Facts, owner: nodes.ClassDef) -> frozenset[str]:
     """The qualified names of the classes that some class of the project derives from together with this one."""
     name = facts.qualified(owner)
     others = facts.world.mentioning(owner.name, most=_MAX_JOINING)
@@ -168,14 +168,17 @@ def _as_sibling(facts: Facts, owner: nodes.ClassDef, home: str, attribute: str) 
     """Whether a class that declares an attribute shares it with the mixin ``home``: some class derives from both."""
     if facts.world.ask(home, lambda there, node: _declares(there, node, attribute)) is not False:
         return Known.NO
-    others = facts.world.mentioning(home.rpartition(".")[2])
-    if others is None:
+    return joined(facts, home, facts.qualified(owner))
+
+
+def joined(facts: Facts, home: str, other: str) -> Known:
+    """Whether some class of the project derives from both of two classes, by their qualified names."""
+    mentioning = facts.world.mentioning(home.rpartition(".")[2])
+    if mentioning is None:
         return Known.UNKNOWN
-    name = facts.qualified(owner)
-    for other in [facts, *facts.elsewhere.asking, *others]:
-        for below in other.tree.classes:
-            if {home, name} <= ancestors(other, below):
-                return Known.YES
+    for there in [facts, *facts.elsewhere.asking, *mentioning]:
+        if any({home, other} <= ancestors(there, below) for below in there.tree.classes):
+            return Known.YES
     return Known.NO
 
 

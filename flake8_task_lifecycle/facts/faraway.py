@@ -62,7 +62,7 @@ def waits_in_class(attribute: str) -> Question[Waited]:
         if not isinstance(node, nodes.ClassDef):
             return Waited.NO
         family = set(facts.evaluator.classes.hierarchy(node))
-        own = facts.awaiting.elsewhere(attribute, None, family)
+        own = facts.awaiting.elsewhere(attribute, {}, family)
         above = [facts.world.ask(base, question) for base in foreign_bases(facts, node)] if own is Waited.NO else []
         return next((one for one in above if one is not None and one is not Waited.NO), own)
 
@@ -134,7 +134,7 @@ def waited_in_others(facts: Facts, attribute: str) -> Waited:
     others = facts.world.mentioning(f".{attribute}")
     if others is None:
         return Waited.UNKNOWN
-    answers = [other.awaiting.elsewhere(attribute, None, None) for other in others]
+    answers = [other.awaiting.elsewhere(attribute, {}, None) for other in others]
     return next((one for one in answers if one is not Waited.NO), Waited.NO)
 
 
@@ -167,9 +167,9 @@ def _keeps_and_waits(facts: Facts, node: nodes.NodeNG) -> Waited:
         for holder in kept_besides(facts, spawn):
             family = set(facts.holders.family(holder.scope)) if isinstance(holder.scope, nodes.ClassDef) else None
             if holder.is_attribute:
-                answer = facts.awaiting.elsewhere(holder.attribute, None, family)
+                answer = facts.awaiting.elsewhere(holder.attribute, {}, family)
             else:
-                answer = facts.awaiting.variable_elsewhere(holder, None)
+                answer = facts.awaiting.variable_elsewhere(holder, ())
             if answer is not Waited.NO:
                 return answer
     return Waited.NO

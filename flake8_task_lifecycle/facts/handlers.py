@@ -406,13 +406,13 @@ class Handlers:
     @cached_property
     def _flags_before_cancel(self) -> frozenset[str]:
         """What is set to a constant in the statements just before a ``cancel()`` call, or is an event set there."""
-        flags: set[str] = set()
-        for call in self._facts.tree.calls.get("cancel", ()):
-            before = call.statement().previous_sibling()
-            while isinstance(before, nodes.Assign | nodes.Expr):
-                flags.update(text for target in _flagged(before) for text in self._facts.cancelled.texts(target))
-                before = before.previous_sibling()
-        return frozenset(flags)
+        return frozenset(
+            text
+            for call in self._facts.tree.calls.get("cancel", ())
+            for before in _just_before(call.statement())
+            for target in _flagged(before)
+            for text in self._facts.cancelled.texts(target)
+        )
 
     def cancelled_here(self, site: Site, waits: list[nodes.NodeNG]) -> bool:
         """Whether all that a place waits for is cancelled by this code, or by the methods of its owner."""
@@ -475,6 +475,16 @@ def _looks_up(call: nodes.Call, attribute: str) -> bool:
         and isinstance(call.args[1], nodes.Const)
         and call.args[1].value == attribute
     )
+
+
+def _just_before(statement: nodes.NodeNG) -> Iterator[nodes.Assign | nodes.Expr]:
+    """The plain statements that lead to another, also those before the tests and loops that begin with it."""
+    before = statement.previous_sibling()
+    while isinstance(before, nodes.Assign | nodes.Expr):
+        yield before
+        before = before.previous_sibling()
+    if before is None and isinstance(statement.parent, nodes.If | nodes.For):
+        yield from _just_before(statement.parent)
 
 
 def _flagged(statement: nodes.Assign | nodes.Expr) -> Iterator[nodes.NodeNG]:

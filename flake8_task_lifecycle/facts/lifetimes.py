@@ -25,6 +25,7 @@ _GOES_ON = re.compile(r"(?:^|_)(?:run|running|alive|active|open|opened|connected
 _ENDS = re.compile(
     r"(?:^|_)(?:stop|stopped|stopping|clos|shut|quit|exit|terminat|finish|cancel|done|kill|abort|dispos|eof|end$|ended)"
 )
+_READS = re.compile(r"(?:get|read|readline|readuntil|recv|receive)(?:_|\Z)")
 _ENDLESS_ITERATORS = frozenset({"itertools.count", "itertools.cycle", "itertools.repeat"})
 _BOUNDED_STREAMS = re.compile(
     r"as_completed$|^(?:aiter|iter)_(?:bytes|lines|text|raw|chunk|any|content)|scan_iter$|^find$"
@@ -200,6 +201,8 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES if constant is wanted else Known.NO)
     if isinstance(test, nodes.UnaryOp) and test.op == "not":
         return _test_goes_on(facts, test.operand, not wanted)
+    if wanted and _reads_from(test):
+        return Answer(Known.YES)
     if isinstance(test, nodes.Await):
         return _test_goes_on(facts, test.value, wanted)
     if isinstance(test, nodes.BoolOp):
@@ -220,7 +223,44 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES) if values == {LITERAL} and _is_boolean(facts, test) else answer
     if isinstance(test, nodes.Name):
         return _flag(test.name, wanted)
+    if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
+        operator, state = test.ops[0]
+        said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
+        if operator in {"==", "is", "!=", "is not"} and said.is_yes:
+            return said
     return Answer(Known.NO)
+
+
+def _is_of_self(expression: nodes.NodeNG) -> bool:
+    return isinstance(expression, nodes.Attribute) and dotted(expression.expr) == "self"
+
+
+def _state_word(state: nodes.NodeNG) -> str:
+    """``CLOSED`` of ``State.CLOSED`` and of ``"CLOSED"``, what a state is compared with."""
+    return str(state.value) if isinstance(state, nodes.Const) else last_word(state)
+
+
+def _reads_from(test: nodes.NodeNG) -> bool:
+    """``while self._ws: await self._ws.recv()``: it waits for more from what its test finds to be there."""
+    if isinstance(test, nodes.Compare) and len(test.ops) == 1:
+        operator, right = test.ops[0]
+        if operator == "is not" and isinstance(right, nodes.Const) and right.value is None:
+            test = test.left
+    source, body = dotted(test), list(walk(test.statement().body)) if dotted(test) else []
+    return any(_is_read_of(node, source) for node in body) and not any(
+        isinstance(node, nodes.AssignName | nodes.AssignAttr) and dotted(node) == source for node in body
+    )
+
+
+def _is_read_of(node: nodes.NodeNG, source: str) -> bool:
+    if not isinstance(node, nodes.Await) or not isinstance(node.value, nodes.Call):
+        return False
+    function = node.value.func
+    return (
+        isinstance(function, nodes.Attribute)
+        and _READS.match(function.attrname) is not None
+        and dotted(function.expr) == source
+    )
 
 
 def _is_boolean(facts: Facts, attribute: nodes.Attribute) -> bool:

@@ -11,7 +11,7 @@ from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.values import NONE, UNKNOWN, External, Instance
 from flake8_task_lifecycle.names import last_word
 
-_LOOP_NAME = re.compile(r"_*(?:event_)?loop\Z")
+_LOOP_NAME = re.compile(r"_*(?:(?:event|ev|async|asyncio|main|thread|callback)_)?loop\Z")
 
 
 def is_event_loop(evaluator: Evaluator, receiver: nodes.NodeNG) -> bool:

@@ -299,7 +299,10 @@ def _of_handed(read: Read, cancels: list[int]) -> Answer:
 
 
 def _call_of_argument(load: nodes.NodeNG) -> nodes.Call | None:
+    """The call that has what is read, or what is taken out of it, among its arguments."""
     node = load
+    if isinstance(load.parent, nodes.Attribute) and load.parent.attrname in _TAKERS:
+        node = load.parent.parent if isinstance(load.parent.parent, nodes.Call) else load
     while isinstance(node.parent, nodes.Starred | nodes.Keyword | nodes.Tuple | nodes.List | nodes.Set | nodes.BoolOp):
         node = node.parent
     parent = node.parent
