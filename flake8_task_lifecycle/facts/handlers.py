@@ -37,7 +37,7 @@ from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, Label, inside, walk
 from flake8_task_lifecycle.model import Answer, Known
-from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -374,7 +374,7 @@ class Handlers:
                         return True
                 elif not isinstance(node.parent, nodes.Expr) and self._is_question(node):
                     return True
-            if isinstance(node, nodes.If) and self._tests_owner_flag(node.test):
+            if isinstance(node, nodes.If) and (self._tests_owner_flag(node.test) or self._tests_canceller(node)):
                 return True
         return False
 
@@ -393,6 +393,17 @@ class Handlers:
             for node in walk([test])
             if isinstance(node, nodes.Attribute | nodes.Name)
         )
+
+    def _tests_canceller(self, statement: nodes.If) -> bool:
+        """Whether a test reads a future that, once done, has a callback of this function cancel something."""
+        cancellers = {
+            dotted(call.func.expr)
+            for call, callback in self._facts.callbacks.registered()
+            if isinstance(call.func, nodes.Attribute) and call.func.attrname == "add_done_callback"
+            if enclosing_function(call) is enclosing_function(statement)
+            and any(isinstance(one, Definition) and _cancels(one.node) for one in self._facts.evaluator.of(callback))
+        }
+        return any(dotted(node) in cancellers for node in walk([statement.test]) if dotted(node))
 
     @cached_property
     def _flags_before_cancel(self) -> frozenset[str]:
@@ -453,6 +464,12 @@ def _looks_up(call: nodes.Call, attribute: str) -> bool:
         and isinstance(call.args[1], nodes.Const)
         and call.args[1].value == attribute
     )
+
+
+def _cancels(callback: nodes.NodeNG) -> bool:
+    """Whether a callback cancels something: ``lambda _: task.cancel()``."""
+    body = callback.body if isinstance(callback, nodes.FunctionDef) else [callback]
+    return any(isinstance(node, nodes.Call) and last_word(node.func) == "cancel" for node in walk(body))
 
 
 def _flagged(statement: nodes.Assign | nodes.Expr) -> Iterator[nodes.NodeNG]:
