@@ -13,12 +13,14 @@ from flake8_task_lifecycle.facts.observed import observed
 from flake8_task_lifecycle.facts.raising import Risk, risk
 from flake8_task_lifecycle.facts.shelters import catches_broadly
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
-from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, outer_functions
+from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, outer_functions, spawned_functions
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
+
+_MAX_WRAPPERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +86,25 @@ def _placed(facts: Facts, risks: _Risks) -> Risk:
 
 
 def _is_sheltered(facts: Facts, spawn: Spawn) -> bool:
-    """Whether the coroutine runs inside another of the project that catches broadly: ``spawn(log_errors(run()))``."""
-    return any(ask(facts, one, catches_broadly) for one in outer_functions(facts, spawn))
+    """Whether the coroutine runs inside another of the project that catches broadly: ``spawn(log_errors(run()))``.
+
+    A wrapper may put it into one: ``async def guarded(): try: await coroutine ...``.
+    """
+    if any(ask(facts, one, catches_broadly) for one in outer_functions(facts, spawn)):
+        return True
+    return spawn.coroutine is not None and _is_put_into_shelter(facts, spawn, _MAX_WRAPPERS)
+
+
+def _is_put_into_shelter(facts: Facts, spawn: Spawn, levels: int) -> bool:
+    """Whether the wrapper that spawns, or one that it calls, runs what it is given in a coroutine that catches."""
+    if spawn.form is not Form.WRAPPER or not isinstance(spawn.node, nodes.Call) or not levels:
+        return False
+
+    def shelters(home: Facts, function: nodes.FunctionDef) -> bool:
+        return any(
+            any(ask(home, one, catches_broadly) for one in spawned_functions(home, inner))
+            or _is_put_into_shelter(home, inner, levels - 1)
+            for inner in home.spawns.inside(function)
+        )
+
+    return any(ask(facts, value, shelters) for value in facts.evaluator.of(spawn.node.func))
