@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.holders import Holder, item_text
+from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import Graph, Label, Step, inside, walk
@@ -184,7 +185,10 @@ class Awaiting:
 
     def _ends(self, load: nodes.NodeNG) -> str | None:
         """Whether a wait for a task ends with the task: "any" way out of it, the "normal" one, or neither."""
-        if self._facts.uses.of(load).fate is not Fate.AWAITED:
+        fate = self._facts.uses.of(load).fate
+        if fate in {Fate.AWAITED, Fate.RELEASED} and self._is_ended_by_helper(load):
+            return "normal"
+        if fate is not Fate.AWAITED:
             return None
         ends, node = "any", load
         while not isinstance(node, nodes.Await) and node.parent is not None and not node.is_statement:
@@ -217,6 +221,15 @@ class Awaiting:
                     seen.add(target)
                     waiting.append(target)
         return stored
+
+    def _is_ended_by_helper(self, load: nodes.NodeNG) -> bool:
+        """``await cancel_and_wait(*tasks)``: given to a function of the project that cancels it and is waited for."""
+        node = load.parent if isinstance(load.parent, nodes.Starred) else load
+        call = node.parent
+        if not isinstance(call, nodes.Call) or node not in call.args or not isinstance(call.parent, nodes.Await):
+            return False
+        values = self._facts.evaluator.of(call.func)
+        return bool(values) and all(ask(self._facts, value, _cancels) is True for value in values)
 
     def cancelling(self, attribute: str) -> dict[nodes.NodeNG, int]:
         """The functions of the module that cancel what an attribute of this name holds, and the first line of it."""
@@ -296,6 +309,12 @@ class Awaiting:
 
 def _has_one_of(step: Step, found: set[nodes.NodeNG]) -> bool:
     return any(node in found for node in walk(step.parts))
+
+
+def _cancels(_facts: Facts, function: nodes.NodeNG) -> bool:
+    return isinstance(function, nodes.AsyncFunctionDef) and any(
+        isinstance(node, nodes.Call) and last_word(node.func) == "cancel" for node in walk(function.body)
+    )
 
 
 def _strongest(answers: set[Waited]) -> Waited:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from astroid import nodes
@@ -71,14 +71,30 @@ class Elsewhere:
         others = self.world.mentioning(owner.name, attribute, where=lambda outline: outline.derives(owner.name))
         if others is None:
             return None
-        base = External(self._facts.qualified(owner))
         found: set[Value] = set()
+        for facts, below in self._below(owner, others):
+            own = frozenset(facts.evaluator.own_member(below, attribute))
+            found |= self.world.export(self._facts, facts, own)
+        return frozenset(found or self._of_siblings(owner, attribute))
+
+    def _below(self, owner: nodes.ClassDef, others: Iterable[Facts]) -> Iterator[tuple[Facts, nodes.ClassDef]]:
+        """The classes of other modules that derive from a class."""
+        base = External(self._facts.qualified(owner))
         for facts in [*self.asking, *others]:
             for below in facts.tree.classes:
                 if any(base in facts.evaluator.bases(home) for home in facts.evaluator.classes.hierarchy(below)):
-                    own = frozenset(facts.evaluator.own_member(below, attribute))
-                    found |= self.world.export(self._facts, facts, own)
-        return frozenset(found)
+                    yield facts, below
+
+    def _of_siblings(self, owner: nodes.ClassDef, attribute: str) -> Iterator[Value]:
+        """The methods of that name in the classes of other modules that a class below joins with this one."""
+        base = External(self._facts.qualified(owner))
+        others = self.world.mentioning(owner.name, where=lambda outline: outline.derives(owner.name))
+        for facts, below in self._below(owner, others or ()):
+            for value in facts.evaluator.bases(below):
+                if not isinstance(value, External) or value == base:
+                    continue
+                found = facts.elsewhere.member(value, attribute, exact=True) or ()
+                yield from (one for one in found if isinstance(one, External) and not one.name.startswith(base.name))
 
     def ask(self, name: str, question: Question[_Answer]) -> _Answer | None:
         """The answer of the module that defines a name to a question about it."""

@@ -300,9 +300,17 @@ class Evaluator:
                 values += self.returned(node)
             elif isinstance(node, nodes.NodeNG) and node.lineno is not None:
                 values += self._bound(node, attribute)
-        for store in self.classes.stores(owner, attribute):
+        stores = self.classes.stores(owner, attribute)
+        for store in stores:
             values += self._assigned(store)
+        if UNKNOWN in values and any(map(self._is_promised, [*stores, *owner.locals.get(attribute, ())])):
+            return [value for value in values if value != UNKNOWN]
         return values
+
+    def _is_promised(self, store: nodes.NodeNG) -> bool:
+        """Whether the annotation at a store says what the place holds, whatever else is put there."""
+        statement = store.parent
+        return isinstance(statement, nodes.AnnAssign) and UNKNOWN not in self._declared(statement.annotation)
 
     def bases(self, owner: nodes.ClassDef) -> Iterator[Value]:
         """What the bases of a class can be; ``Base[int]`` is ``Base``, and ``Generic[T]`` says nothing."""

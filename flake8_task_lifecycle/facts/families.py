@@ -168,10 +168,10 @@ def _as_sibling(facts: Facts, owner: nodes.ClassDef, home: str, attribute: str) 
     """Whether a class that declares an attribute shares it with the mixin ``home``: some class derives from both."""
     if facts.world.ask(home, lambda there, node: _declares(there, node, attribute)) is not False:
         return Known.NO
-    return joined(facts, home, facts.qualified(owner))
+    return _joined(facts, home, facts.qualified(owner))
 
 
-def joined(facts: Facts, home: str, other: str) -> Known:
+def _joined(facts: Facts, home: str, other: str) -> Known:
     """Whether some class of the project derives from both of two classes, by their qualified names."""
     mentioning = facts.world.mentioning(home.rpartition(".")[2])
     if mentioning is None:

@@ -27,6 +27,7 @@ from flake8_task_lifecycle.facts.absorbers import (
 from flake8_task_lifecycle.facts.anew import waits_anew
 from flake8_task_lifecycle.facts.answers import asks_about, throws_it_elsewhere
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
+from flake8_task_lifecycle.facts.asking import Asking
 from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.entries import NO_START
@@ -35,16 +36,14 @@ from flake8_task_lifecycle.facts.helpers import raised_by_callers
 from flake8_task_lifecycle.facts.lifetimes import ends_with_what_it_shields, unbounded
 from flake8_task_lifecycle.facts.managers import Managers
 from flake8_task_lifecycle.facts.outcomes import Content, Knowledge
-from flake8_task_lifecycle.facts.targets import ask
-from flake8_task_lifecycle.facts.values import Definition, External, known_names
+from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.model import Answer, Known
-from flake8_task_lifecycle.names import enclosing_function, last_word, qualified_name
+from flake8_task_lifecycle.names import enclosing_function, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
-_ASKING = frozenset({"cancelled", "cancelling", "uncancel"})
 _ENDLESS_WAITS = frozenset(
     {f"asyncio.{name}" for name in ("Event.wait", "Condition.wait", "Condition.wait_for", "Queue.get", "Queue.join")}
     | {"asyncio.Barrier.wait", "asyncio.Future", "asyncio.LifoQueue.get", "asyncio.PriorityQueue.get"}
@@ -59,6 +58,7 @@ class Handlers:
         self._taking: dict[nodes.NodeNG, bool] = {}
         self._raising: dict[nodes.ExceptHandler, bool] = {}
         self._waits_without_end = cache(self._find_endless_wait)
+        self._asking = Asking(facts)
         self.managers = Managers(facts)
 
     @property
@@ -163,7 +163,7 @@ class Handlers:
             return "stands in a handler that raises"
         if self._is_shielded(site.node):
             return "shielded"
-        if site.within is not None and self._asks(site.within):
+        if site.within is not None and self._asking.asks(site.within):
             return ASKS
         if not looping and self._facts.cancelled.is_arranged(site.function):
             return ARRANGED
@@ -371,49 +371,6 @@ class Handlers:
             parent = parent.parent
         return False
 
-    def _asks(self, handler: nodes.ExceptHandler) -> bool:
-        """Whether a handler asks who was cancelled: the task it awaited, its own task, or a flag of the owner."""
-        for node in walk(handler.body):
-            if isinstance(node, nodes.Call):
-                if _looks_up(node, "cancelling"):
-                    return True
-                word = last_word(node.func)
-                if word in _ASKING and isinstance(node.func, nodes.Attribute):
-                    if word == "uncancel" or not isinstance(node.parent, nodes.Expr):
-                        return True
-                elif not isinstance(node.parent, nodes.Expr) and self._is_question(node):
-                    return True
-            if isinstance(node, nodes.If) and self._tests_owner_flag(node.test):
-                return True
-        return False
-
-    def _is_question(self, call: nodes.Call) -> bool:
-        return any(
-            ask(self._facts, value, _asks_itself) is True
-            for value in self._facts.evaluator.of(call.func)
-            if isinstance(value, Definition | External)
-        )
-
-    def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
-        """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
-        texts = self._facts.cancelled.texts
-        return any(
-            not self._flags_before_cancel.isdisjoint(texts(node))
-            for node in walk([test])
-            if isinstance(node, nodes.Attribute | nodes.Name)
-        )
-
-    @cached_property
-    def _flags_before_cancel(self) -> frozenset[str]:
-        """What is set to a constant in the statements just before a ``cancel()`` call, or is an event set there."""
-        return frozenset(
-            text
-            for call in self._facts.tree.calls.get("cancel", ())
-            for before in _just_before(call.statement())
-            for target in _flagged(before)
-            for text in self._facts.cancelled.texts(target)
-        )
-
     def cancelled_here(self, site: Site, waits: list[nodes.NodeNG]) -> bool:
         """Whether all that a place waits for is cancelled by this code, or by the methods of its owner."""
         cancels = self._facts.cancelled
@@ -458,42 +415,6 @@ def _in_one_loop(one: nodes.NodeNG, other: nodes.NodeNG) -> bool:
             return True
         parent = parent.parent
     return False
-
-
-def _asks_itself(_facts: Facts, function: nodes.NodeNG) -> bool:
-    return isinstance(function, nodes.FunctionDef) and any(
-        isinstance(node, nodes.Call) and (last_word(node.func) == "cancelling" or _looks_up(node, "cancelling"))
-        for node in walk(function.body)
-    )
-
-
-def _looks_up(call: nodes.Call, attribute: str) -> bool:
-    """Whether a call is ``getattr(task, "cancelling", None)``, for an attribute of that name."""
-    return (
-        last_word(call.func) == "getattr"
-        and len(call.args) > 1
-        and isinstance(call.args[1], nodes.Const)
-        and call.args[1].value == attribute
-    )
-
-
-def _just_before(statement: nodes.NodeNG) -> Iterator[nodes.Assign | nodes.Expr]:
-    """The plain statements that lead to another, also those before the tests and loops that begin with it."""
-    before = statement.previous_sibling()
-    while isinstance(before, nodes.Assign | nodes.Expr):
-        yield before
-        before = before.previous_sibling()
-    if before is None and isinstance(statement.parent, nodes.If | nodes.For):
-        yield from _just_before(statement.parent)
-
-
-def _flagged(statement: nodes.Assign | nodes.Expr) -> Iterator[nodes.NodeNG]:
-    """The names that a statement sets to a constant, or the event that it sets."""
-    if isinstance(statement, nodes.Assign):
-        if isinstance(statement.value, nodes.Const):
-            yield from statement.targets
-    elif isinstance(statement.value, nodes.Call) and last_word(statement.value.func) == "set":
-        yield statement.value.func.expr if isinstance(statement.value.func, nodes.Attribute) else statement.value
 
 
 def _written(node: nodes.NodeNG) -> str:

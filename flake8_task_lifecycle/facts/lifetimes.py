@@ -397,11 +397,11 @@ def _is_queue_get(waiting: nodes.Await) -> bool:
 
 def _is_success(test: nodes.NodeNG) -> bool:
     """``if await connect(): break``: the answer of what was tried, and not of somebody who asks the loop to stop."""
-    return (
-        isinstance(test, nodes.Await)
-        and isinstance(test.value, nodes.Call)
-        and not _ENDS.search(last_word(test.value.func).lower())
-    )
+    if not (isinstance(test, nodes.Await) and isinstance(test.value, nodes.Call)):
+        return False
+    call = test.value
+    asked = [call.func, *(node for node in walk(call.args) if isinstance(node, nodes.Name | nodes.Attribute))]
+    return not any(_ENDS.search(last_word(one).lower()) for one in asked)
 
 
 def _is_deadline(loop: Loop, test: nodes.NodeNG) -> bool:

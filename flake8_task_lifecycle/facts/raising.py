@@ -200,14 +200,16 @@ def _of_awaitable(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
     if names is not None:
         if names <= _WAITS:
             return NEVER
-        if names <= {"asyncio.wait_for"}:
-            return _TIMEOUT if not value.args else _union(iter((_TIMEOUT, _of_awaitable(facts, value.args[0], levels))))
         if names <= {"asyncio.shield"} and value.args:
             return _of_awaitable(facts, value.args[0], levels)
         if names <= {"asyncio.gather"}:
             return _of_gather(facts, value, levels)
-    if last_word(value.func) == "sleep":
+    word = last_word(value.func)
+    if word == "sleep":
         return NEVER
+    limited = value.args[0] if value.args else None
+    if names == {"asyncio.wait_for"} or (word == "wait_for" and isinstance(limited, nodes.Call)):
+        return _TIMEOUT if limited is None else _union(iter((_TIMEOUT, _of_awaitable(facts, limited, levels))))
     if isinstance(value.func, nodes.Attribute) and _is_known_by_name(facts, value.func, value, values):
         return NEVER
     dangers = [_of_coroutine(facts, one, levels) for one in values]

@@ -14,13 +14,15 @@ from flake8_task_lifecycle.facts.slots import Place
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
 from flake8_task_lifecycle.model import Known
-from flake8_task_lifecycle.names import enclosing_function
+from flake8_task_lifecycle.names import enclosing_function, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 Load = tuple["Facts", nodes.NodeNG]
 _ELEMENTS = frozenset({"pop", "popleft", "get", "copy", "values", "setdefault"})
+_LISTS = frozenset({"list", "tuple", "set", "frozenset", "sorted", "iter", "reversed", "enumerate", "chain"})
+_DICTIONARIES = frozenset({"dict", "defaultdict", "OrderedDict"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ def is_target(load: nodes.NodeNG) -> bool:
 
 def narrowed(facts: Facts, load: nodes.NodeNG) -> Use:
     """The use of a read; a loop over a dictionary's items gives the tasks second, one over its keys gives none."""
+    if _gives_keys(facts, load):
+        return Use(Fate.FORGOTTEN)
     method = load.parent
     call = method.parent if isinstance(method, nodes.Attribute) and method.expr is load else None
     if isinstance(call, nodes.Call) and call.func is method:
@@ -166,6 +170,28 @@ def narrowed(facts: Facts, load: nodes.NodeNG) -> Use:
                 names = [node.name for node in walk([target.elts[1]]) if isinstance(node, nodes.AssignName)]
                 return Use(Fate.BOUND, names=frozenset(names))
     return facts.uses.of(load)
+
+
+def _gives_keys(facts: Facts, load: nodes.NodeNG) -> bool:
+    """Whether a dictionary of tasks is gone over as it stands: ``for name in list(self._tasks)``."""
+    if not isinstance(load, nodes.Attribute) or not facts.holders.maps_to_tasks(load.attrname):
+        return False
+    classes = facts.evaluator.classes
+    owner = classes.of_self(load.expr)
+    if owner is None or not any(map(_is_dictionary, classes.stores(owner, load.attrname))):
+        return False
+    node = load
+    while (
+        isinstance(node.parent, nodes.Call) and node is not node.parent.func and last_word(node.parent.func) in _LISTS
+    ):
+        node = node.parent
+    loop = node.parent
+    return node is not load or (isinstance(loop, nodes.For | nodes.Comprehension) and loop.iter is node)
+
+
+def _is_dictionary(store: nodes.NodeNG) -> bool:
+    value = getattr(store.parent, "value", None)
+    return isinstance(value, nodes.Dict) or (isinstance(value, nodes.Call) and last_word(value.func) in _DICTIONARIES)
 
 
 def followed(facts: Facts, function: nodes.FunctionDef, names: frozenset[str]) -> list[Read]:

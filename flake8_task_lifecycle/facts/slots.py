@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.computed import may_name
 from flake8_task_lifecycle.facts.families import ancestors, classes_of, related
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.uses import Fate, Use
@@ -293,6 +294,8 @@ def _by_name(facts: Facts, place: Place) -> Iterator[Touch]:
             text = given.value if isinstance(given, nodes.Const) else None
             named = isinstance(text, str)
             if isinstance(text, str) and place.attribute not in text.split("."):
+                continue
+            if word == "getattr" and given is not None and not may_name(facts, given, place.attribute):
                 continue
             receiver = call.args[0] if call.args and word != "attrgetter" else None
             if receiver is not None and not named and not _may_hold(facts, receiver, place):

@@ -1,0 +1,122 @@
+"""Does a handler ask who was cancelled: the task it awaited, its own task, or a flag that goes with a ``cancel()``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from astroid import nodes
+
+from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.values import Definition, External
+from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+
+_ASKING = frozenset({"cancelled", "cancelling", "uncancel"})
+
+
+class Asking:
+    """Reads the questions that the handlers of one module ask."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def asks(self, handler: nodes.ExceptHandler) -> bool:
+        """Whether a handler asks who was cancelled: the task it awaited, its own task, or a flag of the owner."""
+        for node in walk(handler.body):
+            if isinstance(node, nodes.Call):
+                if _looks_up(node, "cancelling"):
+                    return True
+                word = last_word(node.func)
+                if word in _ASKING and isinstance(node.func, nodes.Attribute):
+                    if word == "uncancel" or not isinstance(node.parent, nodes.Expr):
+                        return True
+                elif not isinstance(node.parent, nodes.Expr) and self._is_question(node):
+                    return True
+            if isinstance(node, nodes.If) and (self._tests_owner_flag(node.test) or self._tests_canceller(node)):
+                return True
+        return False
+
+    def _is_question(self, call: nodes.Call) -> bool:
+        return any(
+            ask(self._facts, value, _asks_itself) is True
+            for value in self._facts.evaluator.of(call.func)
+            if isinstance(value, Definition | External)
+        )
+
+    def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
+        """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
+        texts = self._facts.cancelled.texts
+        return any(
+            not self._flags_before_cancel.isdisjoint(texts(node))
+            for node in walk([test])
+            if isinstance(node, nodes.Attribute | nodes.Name)
+        )
+
+    def _tests_canceller(self, statement: nodes.If) -> bool:
+        """Whether a test reads a future that, once done, has a callback of this function cancel something."""
+        cancellers = {
+            dotted(call.func.expr)
+            for call, callback in self._facts.callbacks.registered()
+            if isinstance(call.func, nodes.Attribute) and call.func.attrname == "add_done_callback"
+            if enclosing_function(call) is enclosing_function(statement)
+            and any(isinstance(one, Definition) and _cancels(one.node) for one in self._facts.evaluator.of(callback))
+        }
+        return any(dotted(node) in cancellers for node in walk([statement.test]) if dotted(node))
+
+    @cached_property
+    def _flags_before_cancel(self) -> frozenset[str]:
+        """What is set to a constant in the statements just before a ``cancel()`` call, or is an event set there."""
+        return frozenset(
+            text
+            for call in self._facts.tree.calls.get("cancel", ())
+            for before in _just_before(call.statement())
+            for target in _flagged(before)
+            for text in self._facts.cancelled.texts(target)
+        )
+
+
+def _asks_itself(_facts: Facts, function: nodes.NodeNG) -> bool:
+    return isinstance(function, nodes.FunctionDef) and any(
+        isinstance(node, nodes.Call) and (last_word(node.func) == "cancelling" or _looks_up(node, "cancelling"))
+        for node in walk(function.body)
+    )
+
+
+def _looks_up(call: nodes.Call, attribute: str) -> bool:
+    """Whether a call is ``getattr(task, "cancelling", None)``, for an attribute of that name."""
+    return (
+        last_word(call.func) == "getattr"
+        and len(call.args) > 1
+        and isinstance(call.args[1], nodes.Const)
+        and call.args[1].value == attribute
+    )
+
+
+def _just_before(statement: nodes.NodeNG) -> Iterator[nodes.Assign | nodes.Expr]:
+    """The plain statements that lead to another, also those before the tests and loops that begin with it."""
+    before = statement.previous_sibling()
+    while isinstance(before, nodes.Assign | nodes.Expr):
+        yield before
+        before = before.previous_sibling()
+    if before is None and isinstance(statement.parent, nodes.If | nodes.For):
+        yield from _just_before(statement.parent)
+
+
+def _cancels(callback: nodes.NodeNG) -> bool:
+    """Whether a callback cancels something: ``lambda _: task.cancel()``."""
+    body = callback.body if isinstance(callback, nodes.FunctionDef) else [callback]
+    return any(isinstance(node, nodes.Call) and last_word(node.func) == "cancel" for node in walk(body))
+
+
+def _flagged(statement: nodes.Assign | nodes.Expr) -> Iterator[nodes.NodeNG]:
+    """The names that a statement sets to a constant, or the event that it sets."""
+    if isinstance(statement, nodes.Assign):
+        if isinstance(statement.value, nodes.Const):
+            yield from statement.targets
+    elif isinstance(statement.value, nodes.Call) and last_word(statement.value.func) == "set":
+        yield statement.value.func.expr if isinstance(statement.value.func, nodes.Attribute) else statement.value
