@@ -226,7 +226,7 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
     if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
         operator, state = test.ops[0]
         said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
-        if operator in {"==", "is", "!=", "is not"} and said.is_yes:
+        if operator in {"==", "is", "!=", "is not"} and said.is_yes and not _sets(test.statement(), dotted(test.left)):
             return said
     return Answer(Known.NO)
 
@@ -247,8 +247,13 @@ def _reads_from(test: nodes.NodeNG) -> bool:
         if operator == "is not" and isinstance(right, nodes.Const) and right.value is None:
             test = test.left
     source, body = dotted(test), list(walk(test.statement().body)) if dotted(test) else []
-    return any(_is_read_of(node, source) for node in body) and not any(
-        isinstance(node, nodes.AssignName | nodes.AssignAttr) and dotted(node) == source for node in body
+    return any(_is_read_of(node, source) for node in body) and not _sets(test.statement(), source)
+
+
+def _sets(loop: nodes.NodeNG, place: str) -> bool:
+    """Whether a loop itself gives what its test asks for another value."""
+    return any(
+        isinstance(node, nodes.AssignName | nodes.AssignAttr) and dotted(node) == place for node in walk(loop.body)
     )
 
 
