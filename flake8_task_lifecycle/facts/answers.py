@@ -104,14 +104,14 @@ def asks_about(handler: nodes.ExceptHandler) -> bool:
     )
 
 
-def throws_it_elsewhere(handler: nodes.ExceptHandler) -> bool:
+def throws_it_elsewhere(facts: Facts, handler: nodes.ExceptHandler) -> bool:
     """``generator.throw(error)``, ``greenlet.throw(*sys.exc_info())``: what waits there sees the exception."""
     name = handler.name.name if handler.name is not None else ""
     return any(
-        isinstance(node, nodes.Call)
-        and last_word(node.func) in {"throw", "athrow"}
-        and any((name and dotted(one) == name) or last_word(one) == "exc_info" for one in walk(node.args))
-        for node in walk(handler.body)
+        handler.parent_of(call)
+        and any((name and dotted(one) == name) or last_word(one) == "exc_info" for one in walk(call.args))
+        for word in ("throw", "athrow")
+        for call in facts.tree.calls.get(word, ())
     )
 
 

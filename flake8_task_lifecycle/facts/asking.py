@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -24,22 +24,21 @@ class Asking:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._is_asking = cache(self._find_asking)
 
     def asks(self, handler: nodes.ExceptHandler) -> bool:
         """Whether a handler asks who was cancelled: the task it awaited, its own task, or a flag of the owner."""
-        for node in walk(handler.body):
-            if isinstance(node, nodes.Call):
-                if _looks_up(node, "cancelling"):
-                    return True
-                word = last_word(node.func)
-                if word in _ASKING and isinstance(node.func, nodes.Attribute):
-                    if word == "uncancel" or not isinstance(node.parent, nodes.Expr):
-                        return True
-                elif not isinstance(node.parent, nodes.Expr) and self._is_question(node):
-                    return True
-            if isinstance(node, nodes.If) and (self._tests_owner_flag(node.test) or self._tests_canceller(node)):
-                return True
-        return False
+        return any(isinstance(node, nodes.Call | nodes.If) and self._is_asking(node) for node in walk(handler.body))
+
+    def _find_asking(self, node: nodes.Call | nodes.If) -> bool:
+        if isinstance(node, nodes.If):
+            return self._tests_owner_flag(node.test) or self._tests_canceller(node)
+        if _looks_up(node, "cancelling"):
+            return True
+        word, is_used = last_word(node.func), not isinstance(node.parent, nodes.Expr)
+        if word in _ASKING and isinstance(node.func, nodes.Attribute):
+            return word == "uncancel" or is_used
+        return is_used and self._is_question(node)
 
     def _is_question(self, call: nodes.Call) -> bool:
         return any(

@@ -139,7 +139,7 @@ class Handlers:
             return Answer(Known.NO, CALLERS_RAISE), looping, site
         if isinstance(node, nodes.ExceptHandler) and self._may_choose(node, function):
             return Answer(Known.UNKNOWN, "a function chooses which exceptions it takes"), looping, site
-        if isinstance(node, nodes.ExceptHandler) and throws_it_elsewhere(node):
+        if isinstance(node, nodes.ExceptHandler) and throws_it_elsewhere(self._facts, node):
             return Answer(Known.UNKNOWN, "it is thrown into another frame"), looping, site
         return Answer(Known.YES), looping, site
 

@@ -75,6 +75,7 @@ class Owners:
         self._settled = cache(Settled)
         self._aliases = cache(self._find_aliases)
         self._strongest: dict[int, tuple[Use, tuple[Use, ...]]] = {}
+        self._kept: dict[int, tuple[tuple[Use, ...], tuple[Use, ...]]] = {}
         self._given_away = cache(self._find_given_away)
         self._safe: dict[tuple[nodes.FunctionDef, Decisions], set[_State]] = defaultdict(set)
         self.of = cache(self._of)
@@ -122,7 +123,7 @@ class Owners:
         frame = self._frame_of(function)
         if frame.all_names_read:
             return Ownership(Answer(Known.UNKNOWN, "locals() reads every name"), f"local:{name}", name, uses)
-        held = next((one for one in uses if one.fate is Fate.KEPT and one.holder.startswith("closure:")), None)
+        held = next((one for one in self._kept_among(uses) if one.holder.startswith("closure:")), None)
         if held is not None:
             return Ownership(Answer(Known.NO), held.holder, name, uses)
         try:
@@ -138,6 +139,15 @@ class Owners:
             answer = Answer(Known.YES, evidence=(self._evidence(value, "spawned here"), walk_state.lost))
             return Ownership(answer, "nobody", walk_state.lost_name or name, uses)
         return _held(self._holding(uses), name, uses)
+
+    def kept(self, value: nodes.NodeNG) -> tuple[Use, ...]:
+        """The uses that keep the task which an expression gives, on any path."""
+        return self._kept_among(self.of(value).uses)
+
+    def _kept_among(self, uses: tuple[Use, ...]) -> tuple[Use, ...]:
+        if id(uses) not in self._kept:
+            self._kept[id(uses)] = tuple(use for use in uses if use.fate is Fate.KEPT), uses
+        return self._kept[id(uses)][0]
 
     def _holding(self, uses: tuple[Use, ...]) -> Use:
         """The strongest of the uses that hold the task; the aliases of one name are shared, and so is their answer."""

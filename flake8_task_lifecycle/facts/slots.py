@@ -110,7 +110,7 @@ class Slots:
         """Every slot that takes the task; a place that cannot be told is left out."""
         if spawn.scoped or spawn.form is Form.CALLBACK:
             return ()
-        found = [self.place_of(use) for use in self._facts.owners.of(spawn.value).uses if use.fate is Fate.KEPT]
+        found = map(self.place_of, self._facts.owners.kept(spawn.value))
         return tuple(dict.fromkeys(place for place in found if place is not None))
 
     def place_of(self, use: Use) -> Place | None:

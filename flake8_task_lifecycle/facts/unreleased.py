@@ -187,8 +187,7 @@ class Held:
         )
 
     def _stores(self, spawn: Spawn) -> list[nodes.NodeNG]:
-        uses = self._facts.owners.of(spawn.value).uses
-        return [use.target for use in uses if use.fate is Fate.KEPT and use.target is not None]
+        return [use.target for use in self._facts.owners.kept(spawn.value) if use.target is not None]
 
     def _awaited_by_its_spawner(self, spawn: Spawn, place: Place) -> bool:
         name = _function_name(spawn.node)
