@@ -30,6 +30,7 @@ _CLASS = re.compile(r"^[ \t]*class[ \t]+(\w+)[ \t]*\(([^)]*)\)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _MAX_FILES = 120
 _KEPT_TREE_BYTES = 80_000_000  # the chains of one task after another lead through the same modules
+_KEPT_WORLDS = 2  # an audit goes through its projects one by one
 _FEW = 3
 
 
@@ -87,6 +88,7 @@ class Callers:
             return None
         world = self._worlds.get(project.key)
         if world is None or world.is_spent:
+            self._worlds.pop(next(iter(self._worlds)) if len(self._worlds) == _KEPT_WORLDS else project.key, None)
             world = self._worlds[project.key] = _world_at(path, self._options)
         self.parsed.add(path)
         found = world.facts(project.module)
