@@ -28,7 +28,7 @@ _MAX_FILES = 5_000
 _MAX_READ_BYTES = 50_000_000
 _MAX_FILE_BYTES = 1_500_000
 _KEPT_TEXT_BYTES = 24_000_000
-_KEPT_OF_OTHERS = 2_000_000
+_KEPT_OF_OTHERS = 12_000_000
 _KEPT_OUTLINED = 6_000_000
 _KEPT_TREE_BYTES = 16_000_000
 # What a tree takes for each character of its text, and what it takes less while its functions are hidden: measured.
@@ -82,9 +82,7 @@ class _Store:
         """Lets go of most of what belongs to other projects than the one whose files lie in this folder."""
         if base != self._base:
             self._base = base
-            self._trees.clear()
             self._keep_texts(_KEPT_OF_OTHERS)
-            _layouts.clear()
 
     def text(self, path: Path) -> str | None:
         """The text of a file; None when it cannot be read or is too large. Looked at on disk once a run."""
