@@ -79,7 +79,7 @@ class _Store:
         self.builds = 0
 
     def turn_to(self, base: Path) -> None:
-        """Lets go of most of what belongs to other projects than the one whose files lie in this folder."""
+        """Lets go of texts of other projects than the one whose files lie in this folder, down to a bound."""
         if base != self._base:
             self._base = base
             self._keep_texts(_KEPT_OF_OTHERS)
