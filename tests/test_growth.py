@@ -13,7 +13,10 @@ from shapes import SHAPES as SHAPES_OF_ANY_SIZE
 from shapes import Shape, repeated, text_of
 
 from flake8_task_lifecycle import engine
+from flake8_task_lifecycle.facts import facts_of
+from flake8_task_lifecycle.facts.computed import may_name
 from flake8_task_lifecycle.options import ALL_CODES, Options
+from flake8_task_lifecycle.source import Source
 
 SECONDS = 20
 """Each shape takes well under a second: what follows every path never ends."""
@@ -243,3 +246,12 @@ def test_no_rule_is_lost_on_a_long_chain(name: str, size: int) -> None:
     text = text_of(name, size)
     with within(SECONDS):
         assert engine.check(ast.parse(text), lines_of(text), "case.py", Options(codes=ALL_CODES))
+
+
+@pytest.mark.parametrize(("times", "may_be_any"), [(3, False), (400, True)])
+def test_a_name_that_is_put_together_too_often_may_be_any(times: int, may_be_any: bool) -> None:
+    text = "def look(self):\n    name = 'y'\n" + repeated(times, lambda one: f"    name = name + 'x{one}'\n")
+    text += "    return getattr(self, name)\n"
+    facts = facts_of(ast.parse(text), Source(lines_of(text), "case.py"), Options())
+    (call,) = facts.tree.calls.get("getattr")
+    assert may_name(facts, call.args[1], "task") is may_be_any

@@ -58,14 +58,20 @@ class Asking:
 
     def _tests_canceller(self, statement: nodes.If) -> bool:
         """Whether a test reads a future that, once done, has a callback of this function cancel something."""
-        cancellers = {
-            dotted(call.func.expr)
-            for call, callback in self._facts.callbacks.registered()
-            if isinstance(call.func, nodes.Attribute) and call.func.attrname == "add_done_callback"
-            if enclosing_function(call) is enclosing_function(statement)
-            and any(isinstance(one, Definition) and _cancels(one.node) for one in self._facts.evaluator.of(callback))
-        }
-        return any(dotted(node) in cancellers for node in walk([statement.test]) if dotted(node))
+        cancellers = self._cancellers.get(enclosing_function(statement), set())
+        return bool(cancellers) and any(dotted(node) in cancellers for node in walk([statement.test]))
+
+    @cached_property
+    def _cancellers(self) -> dict[nodes.NodeNG | None, set[str]]:
+        """The futures, as written, that a function gives a done callback which cancels something."""
+        found: dict[nodes.NodeNG | None, set[str]] = {}
+        for call, callback in self._facts.callbacks.registered():
+            future = dotted(call.func.expr) if isinstance(call.func, nodes.Attribute) else ""
+            if future and last_word(call.func) == "add_done_callback":
+                values = self._facts.evaluator.of(callback)
+                if any(isinstance(one, Definition) and _cancels(one.node) for one in values):
+                    found.setdefault(enclosing_function(call), set()).add(future)
+        return found
 
     @cached_property
     def _flags_before_cancel(self) -> frozenset[str]:

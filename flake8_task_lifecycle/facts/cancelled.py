@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
@@ -201,13 +201,13 @@ class Cancelled:
             if isinstance(argument, nodes.Attribute) and isinstance(argument.parent, nodes.Call):
                 yield argument.parent, self.texts(argument.expr)
 
-    def is_arranged(self, function: nodes.FunctionDef) -> bool:
-        """Whether a function hands the ``cancel`` of the task that runs it to a timer, a signal or a callback."""
-        return any(
-            isinstance(argument, nodes.Attribute)
-            and enclosing_function(argument) is function
-            and self._is_own_task(argument.expr)
+    @cached_property
+    def arranged(self) -> frozenset[nodes.NodeNG | None]:
+        """The functions that hand the ``cancel`` of the task that runs them to a timer, a signal or a callback."""
+        return frozenset(
+            enclosing_function(argument)
             for argument in self._facts.tree.arguments.get("cancel")
+            if isinstance(argument, nodes.Attribute) and self._is_own_task(argument.expr)
         )
 
     def _is_own_task(self, task: nodes.NodeNG) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _MAX_DEPTH = 4
+_MAX_VALUES = 8
 _ANY = r"\w*"
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]")
 _BRACES = re.compile(r"\{[^{}]*\}")
@@ -56,9 +57,9 @@ def _filled(text: str, hole: re.Pattern[str]) -> str:
 
 
 def _values(facts: Facts, name: nodes.Name) -> list[nodes.NodeNG | None]:
-    """What a name can be bound to; None for what does not show."""
+    """What a name can be bound to; None for what does not show, or is too much to be put together."""
     binding = facts.names.binding(name, name.name)
-    if binding is None:
+    if binding is None or len(binding.nodes) > _MAX_VALUES:
         return [None]
     found: list[nodes.NodeNG | None] = []
     for store in binding.nodes:

@@ -165,7 +165,7 @@ class Handlers:
             return "shielded"
         if site.within is not None and self._asking.asks(site.within):
             return ASKS
-        if not looping and self._facts.cancelled.is_arranged(site.function):
+        if not looping and site.function in self._facts.cancelled.arranged:
             return ARRANGED
         return CANCELLED_HERE if not looping and self.cancelled_here(site, waits) else ""
 
