@@ -94,7 +94,9 @@ class Elsewhere:
                 if not isinstance(value, External) or value == base:
                     continue
                 found = facts.elsewhere.member(value, attribute, exact=True) or ()
-                yield from (one for one in found if isinstance(one, External) and not one.name.startswith(base.name))
+                yield from (
+                    one for one in found if isinstance(one, External) and not one.name.startswith(f"{base.name}.")
+                )
 
     def ask(self, name: str, question: Question[_Answer]) -> _Answer | None:
         """The answer of the module that defines a name to a question about it."""

@@ -15,7 +15,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.definitions import is_generator, positional
-from flake8_task_lifecycle.facts.families import ancestors, joined_with
+from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Partial, known_names
@@ -92,16 +92,7 @@ class Entries:
         if started is None or found is None:
             return Answer(Known.UNKNOWN, "too large a project")
         found |= started
-        if not found:
-            found = self._as_mixin(function, names)
         return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(found)
-
-    def _as_mixin(self, function: nodes.FunctionDef, names: Names) -> Starts:
-        """What is done with a method where a class that is joined with its own declares it."""
-        owner = enclosing_class(function)
-        beside = {f"{name}.{function.name}" for name in joined_with(self._facts, owner)} if owner is not None else set()
-        found = self._elsewhere(function, (names[0], *sorted(beside))) if beside else _NONE
-        return _MAYBE if found is None else found
 
     def _decorated(self, function: nodes.FunctionDef) -> Starts | None:
         """What the project does with the functions that it decorates with what returns this nested one.

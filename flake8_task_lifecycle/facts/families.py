@@ -18,7 +18,6 @@ _HARMLESS = frozenset(
     | {"typing_extensions.Protocol", "typing_extensions.Generic"}
 )
 _MAX_CLASSES = 60
-_MAX_JOINING = 20
 
 
 def ancestors(facts: Facts, owner: nodes.ClassDef) -> frozenset[str]:
@@ -38,18 +37,6 @@ def _climb(facts: Facts, owner: nodes.NodeNG, found: set[str]) -> bool:
                 found.add(value.name)
                 facts.world.ask(value.name, lambda home_facts, node: _climb(home_facts, node, found))
     return True
-
-
-def joined_with(facts: Facts, owner: nodes.ClassDef) -> frozenset[str]:
-    """The qualified names of the classes that some class of the project derives from together with this one."""
-    name = facts.qualified(owner)
-    others = facts.world.mentioning(owner.name, most=_MAX_JOINING)
-    found: set[str] = set()
-    for other in [facts, *(others or ())]:
-        for below in other.tree.classes:
-            if below is not owner and len(below.bases) > 1 and name in (above := ancestors(other, below)):
-                found |= above - {other.qualified(below)}
-    return frozenset(found - ancestors(facts, owner))
 
 
 def has_outside_base(facts: Facts, owner: nodes.ClassDef) -> bool:
@@ -168,17 +155,14 @@ def _as_sibling(facts: Facts, owner: nodes.ClassDef, home: str, attribute: str) 
     """Whether a class that declares an attribute shares it with the mixin ``home``: some class derives from both."""
     if facts.world.ask(home, lambda there, node: _declares(there, node, attribute)) is not False:
         return Known.NO
-    return _joined(facts, home, facts.qualified(owner))
-
-
-def _joined(facts: Facts, home: str, other: str) -> Known:
-    """Whether some class of the project derives from both of two classes, by their qualified names."""
-    mentioning = facts.world.mentioning(home.rpartition(".")[2])
-    if mentioning is None:
+    others = facts.world.mentioning(home.rpartition(".")[2])
+    if others is None:
         return Known.UNKNOWN
-    for there in [facts, *facts.elsewhere.asking, *mentioning]:
-        if any({home, other} <= ancestors(there, below) for below in there.tree.classes):
-            return Known.YES
+    name = facts.qualified(owner)
+    for other in [facts, *facts.elsewhere.asking, *others]:
+        for below in other.tree.classes:
+            if {home, name} <= ancestors(other, below):
+                return Known.YES
     return Known.NO
 
 
