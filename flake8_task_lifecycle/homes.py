@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from flake8_task_lifecycle.outline import Outline
-from flake8_task_lifecycle.project import STORE, ModuleFile, Project, absolute
+from flake8_task_lifecycle.project import Project, absolute
 from flake8_task_lifecycle.source import SPAWN_WORDS
+from flake8_task_lifecycle.store import STORE, ModuleFile
 
 OWN_RECEIVERS = frozenset({"self", "cls", "super()"})
 _SPAWNERS = frozenset(SPAWN_WORDS)

@@ -6,36 +6,19 @@ The search path is the parent of the file's top package, then the nearest ancest
 
 from __future__ import annotations
 
-import io
 import os
-import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tokenize import detect_encoding
-from typing import TypeVar, cast
 
 from flake8_task_lifecycle import requirements, source
-from flake8_task_lifecycle.outline import Outline
+from flake8_task_lifecycle.folders import FOREIGN_FOLDERS, entries_of, files_below, is_own
+from flake8_task_lifecycle.store import STORE, ModuleFile
 
-_Tree = TypeVar("_Tree")
 MAX_BUILDS = 200
 MAX_BUILT_BYTES = 5_000_000
-_ENCODING_BYTES = 1_000  # more than the two lines that may name an encoding have
-_MAX_FILES = 5_000
-_MAX_READ_BYTES = 50_000_000
-_MAX_FILE_BYTES = 1_500_000
-_KEPT_TEXT_BYTES = 24_000_000
-_KEPT_OF_OTHERS = 12_000_000
-_KEPT_OUTLINED = 6_000_000
-_KEPT_TREE_BYTES = 16_000_000
-# What a tree takes for each character of its text, and what it takes less while its functions are hidden: measured.
-_TREE_BYTES = 14
-_HIDDEN_BYTES = 8
 _MARKERS = frozenset({"pyproject.toml", "setup.cfg", "setup.py", ".git"})
-_FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages", "node_modules", "__pycache__", "build", "dist"})
 # Names that the table of library names answers for: a module of the project does not take their place.
 _LIBRARY = frozenset(
     {"asyncio", "contextlib", "functools", "typing", "builtins", "weakref", "logging", "signal", "atexit"}
@@ -44,156 +27,6 @@ _LIBRARY = frozenset(
 _SPAWNERS = frozenset(source.SPAWN_WORDS)
 _WIDEST_GAP = 2
 _KEPT_LAYOUTS = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleFile:
-    """One module: its dotted name, its path, and whether it is a package's ``__init__``."""
-
-    name: str
-    path: Path
-    is_package: bool
-
-    @property
-    def package(self) -> str:
-        """The package that relative imports start from."""
-        return self.name if self.is_package else self.name.rpartition(".")[0]
-
-
-class _Store:
-    """Texts, outlines and trees of the process, by path, as long as the file's time and size stay the same.
-
-    What was used last is kept, within bounds of memory: a run goes through its projects one by one.
-    """
-
-    def __init__(self) -> None:
-        self._texts: OrderedDict[str, tuple[tuple[int, int], str]] = OrderedDict()
-        self._trees: OrderedDict[str, tuple[tuple[int, int], object, Callable[[], float]]] = OrderedDict()
-        self._outlines: OrderedDict[str, Outline] = OrderedDict()
-        self._checked: dict[str, int] = {}
-        self._text_bytes = 0
-        self._outlined = 0
-        self._base: Path | None = None
-        self.kept_tree_bytes = _KEPT_TREE_BYTES
-        self.reads = 0
-        self.builds = 0
-
-    def turn_to(self, base: Path) -> None:
-        """Lets go of texts of other projects than the one whose files lie in this folder, down to a bound."""
-        if base != self._base:
-            self._base = base
-            self._keep_texts(_KEPT_OF_OTHERS)
-
-    def text(self, path: Path) -> str | None:
-        """The text of a file; None when it cannot be read or is too large. Looked at on disk once a run."""
-        key = str(path)
-        known = self._texts.get(key)
-        if known is not None and self._checked.get(key) == source.run_number():
-            self._texts.move_to_end(key)
-            return known[1]
-        version = _version(path)
-        if version is None or version[1] > _MAX_FILE_BYTES:
-            return None
-        self._checked[key] = source.run_number()
-        if known is not None and known[0] == version:
-            self._texts.move_to_end(key)
-            return known[1]
-        text = _read(path)
-        if text is None:
-            return None
-        self.reads += 1
-        self._drop(key)
-        self._texts[key] = (version, text)
-        self._text_bytes += sys.getsizeof(text)
-        self._keep_texts(_KEPT_TEXT_BYTES)
-        return text
-
-    def _keep_texts(self, size: int) -> None:
-        while self._text_bytes > size and len(self._texts) > 1:
-            self._drop(next(iter(self._texts)))
-
-    def outline(self, path: Path) -> Outline | None:
-        """The outline of a file; None when it cannot be read."""
-        text = self.text(path)
-        if text is None:
-            return None
-        key = str(path)
-        found = self._outlines.get(key)
-        if found is None:
-            found = self._outlines[key] = Outline(text)
-            self._outlined += len(text)
-            while self._outlined > _KEPT_OUTLINED and len(self._outlines) > 1:
-                self._drop_outline(next(iter(self._outlines)))
-        self._outlines.move_to_end(key)
-        return found
-
-    def _drop(self, key: str) -> None:
-        self._drop_outline(key)
-        self._checked.pop(key, None)
-        self._trees.pop(key, None)
-        known = self._texts.pop(key, None)
-        if known is not None:
-            self._text_bytes -= sys.getsizeof(known[1])
-
-    def _drop_outline(self, key: str) -> None:
-        if self._outlines.pop(key, None) is not None:
-            self._outlined -= len(self._texts[key][1])
-
-    def tree(
-        self, module: ModuleFile, build: Callable[[str, str], _Tree], hidden: Callable[[_Tree], int]
-    ) -> _Tree | None:
-        """The tree that ``build`` makes of a module's name and its text; None when it cannot be read or parsed.
-
-        ``hidden`` tells how many of the functions of a tree have not been built yet.
-        """
-        text = self.text(module.path)
-        if text is None:
-            return None
-        key = str(module.path)
-        version = self._texts[key][0]
-        known = self._trees.get(key)
-        if known is not None and known[0] == version:
-            self._trees.move_to_end(key)
-            return cast("_Tree", known[1])
-        try:
-            tree = build(module.name, text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-        self.builds += 1
-        first = hidden(tree)
-        self._trees[key] = (version, tree, lambda: hidden(tree) / first if first else 0)
-        self._keep_trees()
-        return tree
-
-    def _keep_trees(self) -> None:
-        """Keeps the trees that were used last: they grow while more of them is asked for."""
-        size = 0.0
-        for key in list(reversed(self._trees)):
-            (_, length), _, hidden = self._trees[key]
-            size += length * (_TREE_BYTES - hidden() * _HIDDEN_BYTES)
-            if size > self.kept_tree_bytes and len(self._trees) > 1:
-                del self._trees[key]
-
-
-STORE = _Store()
-
-
-def _version(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return (status.st_mtime_ns, status.st_size)
-
-
-def _read(path: Path) -> str | None:
-    try:
-        data = path.read_bytes()
-        encoding, _ = detect_encoding(io.BytesIO(data[:_ENCODING_BYTES]).readline)
-        text = data.decode(encoding)
-    except (OSError, SyntaxError, UnicodeDecodeError, LookupError, ValueError):
-        return None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(slots=True)
@@ -222,24 +55,6 @@ class _Layout:
     listed: bool | None = None
 
 
-_entries_seen: dict[str, frozenset[str]] = {}
-_entries_run = 0
-
-
-def _entries(folder: str) -> frozenset[str]:
-    """The names in a folder, listed once a run; none where there is no such folder."""
-    global _entries_run  # noqa: PLW0603
-    if _entries_run != source.run_number() or len(_entries_seen) > _KEPT_LAYOUTS:
-        _entries_seen.clear()
-        _entries_run = source.run_number()
-    if folder not in _entries_seen:
-        try:
-            _entries_seen[folder] = frozenset(os.listdir(folder))  # noqa: PTH208
-        except (OSError, ValueError):
-            _entries_seen[folder] = frozenset()
-    return _entries_seen[folder]
-
-
 _layouts: dict[Path, tuple[int, _Layout]] = {}
 
 
@@ -248,10 +63,12 @@ def _layout(folder: Path) -> _Layout:
     if known is not None and known[0] == source.run_number():
         return known[1]
     parent, parts = folder, []
-    while "__init__.py" in _entries(str(parent)) and parent != parent.parent:
+    while "__init__.py" in entries_of(str(parent)) and parent != parent.parent:
         parts.append(parent.name)
         parent = parent.parent
-    marked = next((above for above in (folder, *folder.parents) if not _MARKERS.isdisjoint(_entries(str(above)))), None)
+    marked = next(
+        (above for above in (folder, *folder.parents) if not _MARKERS.isdisjoint(entries_of(str(above)))), None
+    )
     near = [] if marked is None else [marked / "src", marked]
     own = [parent] if parts else []
     top = _package_above(parent, marked)
@@ -273,7 +90,7 @@ def _package_above(folder: Path, marked: Path | None) -> Path | None:
     """The parent of the package that a folder without an ``__init__.py`` is a namespace portion of; None: of none."""
     top, above, gap = None, folder, 0
     while above not in (marked, above.parent) and gap <= _WIDEST_GAP:
-        if "__init__.py" in _entries(str(above)):
+        if "__init__.py" in entries_of(str(above)):
             top, gap = above.parent, 0
         else:
             gap += 1
@@ -325,9 +142,9 @@ class Project:
         if parent and self.find(parent) is None and not self._is_folder(parent):
             return None
         for folder, path in self._places(name):
-            if last in _entries(folder) and "__init__.py" in _entries(path):
+            if last in entries_of(folder) and "__init__.py" in entries_of(path):
                 return ModuleFile(name, Path(path, "__init__.py"), is_package=True)
-            if f"{last}.py" in _entries(folder):
+            if f"{last}.py" in entries_of(folder):
                 return ModuleFile(name, Path(f"{path}.py"), is_package=False)
         return None
 
@@ -335,12 +152,12 @@ class Project:
         """Where a module could lie: the folder, and the path without an ending."""
         *parents, last = name.split(".")
         for root in self._layout.roots:
-            if root.name not in _FOREIGN_FOLDERS or name.partition(".")[0] in self._layout.parts[:1]:
+            if root.name not in FOREIGN_FOLDERS or name.partition(".")[0] in self._layout.parts[:1]:
                 folder = str(root.joinpath(*parents))
                 yield folder, f"{folder}{os.sep}{last}"
 
     def _is_folder(self, name: str) -> bool:
-        return name.partition(".")[0] not in _LIBRARY and any(_entries(path) for _, path in self._places(name))
+        return name.partition(".")[0] not in _LIBRARY and any(entries_of(path) for _, path in self._places(name))
 
     @property
     def key(self) -> tuple[Path | None, tuple[Path, ...], tuple[str, ...]]:
@@ -372,14 +189,14 @@ class Project:
         base = self._base
         if base is None:
             return sorted(self._path.parent.glob("*.py"))
-        return _listing(base) if self._is_listed(base) else None
+        return files_below(base) if self._is_listed(base) else None
 
     def _is_listed(self, base: Path) -> bool:
         """Whether the walk from the base comes to the file's folder."""
         layout = self._layout
         if layout.listed is None:
             folders = [self._path.parent, *self._path.parent.parents]
-            layout.listed = all(map(_is_own, folders[: folders.index(base)]))
+            layout.listed = all(map(is_own, folders[: folders.index(base)]))
         return layout.listed
 
     @cached_property
@@ -453,40 +270,6 @@ def absolute(home: str, package: str) -> str | None:
         return None
     rest = home[level:]
     return ".".join([*base[: len(base) - level + 1], *([rest] if rest else [])])
-
-
-_listings: dict[Path, tuple[int, list[Path] | None]] = {}
-
-
-def _listing(base: Path) -> list[Path] | None:
-    """The Python files below a folder, walked once a run; None when they are too many or too large to read."""
-    known = _listings.get(base)
-    if known is not None and known[0] == source.run_number():
-        return known[1]
-    found = _walked(base)
-    _listings.clear()
-    _listings[base] = (source.run_number(), found)
-    return found
-
-
-def _walked(base: Path) -> list[Path] | None:
-    found: list[Path] = []
-    size = 0
-    for name, folders, files in os.walk(base):
-        folder = Path(name)
-        folders[:] = sorted(inner for inner in folders if _is_own(folder / inner))
-        paths = [folder / file for file in sorted(files) if file.endswith(".py")]
-        found += paths
-        size += sum(version[1] for path in paths if (version := _version(path)) is not None)
-        if len(found) > _MAX_FILES or size > _MAX_READ_BYTES:
-            return None
-    return found
-
-
-def _is_own(folder: Path) -> bool:
-    if folder.name.startswith(".") or folder.name in _FOREIGN_FOLDERS:
-        return False
-    return not (folder / "pyvenv.cfg").exists()
 
 
 def project_of(display_name: str) -> Project | None:

@@ -42,12 +42,12 @@ from flake8.processor import FileProcessor
 # fmt: off
 WHEELS = (
     "aio-pika==10.2.1", "aiohttp==3.14.5", "aiormq==7.2.4", "anyio==4.16.0", "arq==0.28.0", "asyncssh==2.24.1",
-    "celery==5.7.0", "distributed==2026.8.0", "django==6.1.3", "jupyter-client==8.10.0", "jupyter-server==2.21.1",
-    "livekit-agents==1.8.9", "mcp==2.3.0", "mitmproxy==12.3.1", "nats-py==2.16.0", "networkx==3.7",
-    "nicegui==3.18.0", "pipecat-ai==1.14.0", "prompt-toolkit==3.0.53", "pymodbus==3.16.1",
-    "python-socketio==5.18.1", "sanic==25.12.1", "scrapy==2.19.0", "sqlalchemy==2.1.9", "starlette==1.10.0",
-    "telethon==1.45.0", "textual==8.2.8", "tornado==6.6.1", "trio==0.35.0", "twisted==26.10.0", "uvicorn==0.54.0",
-    "zigpy==2.4.0",
+    "celery==5.7.0", "chia-blockchain==2.7.5", "distributed==2026.8.0", "django==6.1.3", "homeassistant==2024.3.3",
+    "jupyter-client==8.10.0", "jupyter-server==2.21.1", "livekit-agents==1.8.9", "mcp==2.3.0", "mitmproxy==12.3.1",
+    "nats-py==2.16.0", "networkx==3.7", "nicegui==3.18.0", "pipecat-ai==1.14.0", "prefect==3.9.1",
+    "prompt-toolkit==3.0.53", "pymodbus==3.16.1", "python-socketio==5.18.1", "sanic==25.12.1", "scrapy==2.19.0",
+    "sqlalchemy==2.1.9", "starlette==1.10.0", "telethon==1.45.0", "textual==8.2.8", "tornado==6.6.1", "trio==0.35.0",
+    "twisted==26.10.0", "uvicorn==0.54.0", "zigpy==2.4.0",
 )
 # fmt: on
 

@@ -18,7 +18,7 @@ from astroid import nodes
 from astroid.manager import AstroidManager
 from flake8_runs import DANGLING, PACKAGE, Output, captured, run_process
 
-from flake8_task_lifecycle.project import STORE
+from flake8_task_lifecycle.store import STORE
 
 VSCODE_FORMAT = "--format=%(row)d,%(col)d,%(code).1s,%(code)s:%(text)s"
 RUNS = 50

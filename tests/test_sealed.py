@@ -13,8 +13,9 @@ import pytest
 from flake8_task_lifecycle import engine
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import Options
-from flake8_task_lifecycle.project import STORE, Project, project_of
+from flake8_task_lifecycle.project import Project, project_of
 from flake8_task_lifecycle.source import new_run
+from flake8_task_lifecycle.store import STORE
 
 BOOBY_TRAP = "import pathlib\npathlib.Path(__file__ + '.ran').write_text('ran')\n"
 HELPERS = "import asyncio\n\n\ndef spawn(coro):\n    return asyncio.create_task(coro)\n"

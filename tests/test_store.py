@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from flake8_runs import SPAWN, lines_of
 
-from flake8_task_lifecycle import engine, project, tree
+from flake8_task_lifecycle import engine, store, tree
 from flake8_task_lifecycle.facts.plain_names import PlainNames
 from flake8_task_lifecycle.options import Options
-from flake8_task_lifecycle.project import STORE
 from flake8_task_lifecycle.source import Source
+from flake8_task_lifecycle.store import STORE
 
 MODULES = 5
 
@@ -60,7 +60,7 @@ def test_a_project_that_is_left_behind_is_let_go(monkeypatch: pytest.MonkeyPatch
     cost(one)
     cost(other)
     assert cost(one) == (0, 0)
-    monkeypatch.setattr(project, "_KEPT_OF_OTHERS", 0)
+    monkeypatch.setattr(store, "_KEPT_OF_OTHERS", 0)
     cost(other)
     assert min(cost(one)) >= MODULES - 1
 

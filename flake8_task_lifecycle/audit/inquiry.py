@@ -13,8 +13,8 @@ from flake8_task_lifecycle import engine, prefilter
 from flake8_task_lifecycle.facts.callers import Callers
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import Options
-from flake8_task_lifecycle.project import STORE
 from flake8_task_lifecycle.source import lines_of
+from flake8_task_lifecycle.store import STORE
 
 
 def _nothing_hides(_path: str, _finding: Finding) -> str:

@@ -47,8 +47,8 @@ from flake8_task_lifecycle.model import Evidence
 from flake8_task_lifecycle.names import Names, qualified_name
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
-from flake8_task_lifecycle.project import STORE, ModuleFile
 from flake8_task_lifecycle.source import Source
+from flake8_task_lifecycle.store import STORE, ModuleFile
 from flake8_task_lifecycle.tree import Tree, build, build_from_text
 
 _QUOTED = re.compile(r"""(?=(["'])(\w+)\1)""")

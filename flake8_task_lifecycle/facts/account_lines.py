@@ -10,8 +10,8 @@ from astroid import nodes
 
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import enclosing_function, qualified_name
-from flake8_task_lifecycle.project import STORE
 from flake8_task_lifecycle.source import Source
+from flake8_task_lifecycle.store import STORE
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts

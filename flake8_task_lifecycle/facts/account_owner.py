@@ -19,7 +19,7 @@ from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.targets import Target, ask, spawned_functions
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import Definition, External
-from flake8_task_lifecycle.names import dotted, enclosing_function, qualified_name
+from flake8_task_lifecycle.names import dotted, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -110,7 +110,7 @@ def _made_by_wrapper(facts: Facts, spawn: Spawn) -> tuple[Target, ...]:
         return ()
 
     def question(home: Facts, function: nodes.FunctionDef) -> tuple[str, ...]:
-        inner = [one for one in home.spawns.all() if enclosing_function(one.node) is function and not one.scoped]
+        inner = [one for one in home.spawns.inside(function) if not one.scoped]
         return tuple(
             home.qualified(target.node) if isinstance(target, Definition) else target.name
             for one in inner
@@ -175,7 +175,7 @@ def _kept_by_wrapper(facts: Facts, spawn: Spawn, depth: int) -> tuple[Place, ...
     """The slots that a keeping wrapper, here or in another module, puts the task into, itself or by another one."""
 
     def question(home: Facts, function: nodes.FunctionDef) -> tuple[Place, ...]:
-        inner = [one for one in home.spawns.all() if enclosing_function(one.node) is function and not one.scoped]
+        inner = [one for one in home.spawns.inside(function) if not one.scoped]
         return tuple(
             place
             for one in inner

@@ -29,15 +29,28 @@ class Callbacks:
     def __init__(self, tree: Tree, evaluator: Evaluator) -> None:
         self._tree = tree
         self._evaluator = evaluator
-        self._found: list[tuple[nodes.Call, nodes.NodeNG]] | None = None
+        self._by_call: dict[nodes.Call, nodes.NodeNG | None] = {}
         self._lambdas: set[nodes.NodeNG] | None = None
 
-    def registered(self) -> list[tuple[nodes.Call, nodes.NodeNG]]:
+    def registering(self) -> Iterator[nodes.Call]:
+        """The calls whose last word is one that registers."""
+        for word in _REGISTRAR_WORDS:
+            yield from self._tree.calls.get(word, ())
+
+    def registered(self) -> Iterator[tuple[nodes.Call, nodes.NodeNG]]:
         """The registering calls with the callback each is given."""
-        if self._found is None:
-            calls = [call for word in _REGISTRAR_WORDS for call in self._tree.calls.get(word, ())]
-            self._found = [(call, callback) for call in calls if (callback := self._callback(call)) is not None]
-        return self._found
+        for call in self.registering():
+            callback = self.of(call)
+            if callback is not None:
+                yield call, callback
+
+    def of(self, call: nodes.Call) -> nodes.NodeNG | None:
+        """The callback that a call registers; None when it registers none."""
+        if last_word(call.func) not in _REGISTRAR_WORDS:
+            return None
+        if call not in self._by_call:
+            self._by_call[call] = self._callback(call)
+        return self._by_call[call]
 
     def is_registered(self, function: nodes.Lambda) -> bool:
         """Whether a lambda is such a callback: given directly, or through a name it is bound to."""

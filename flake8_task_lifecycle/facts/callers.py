@@ -18,8 +18,9 @@ from flake8_task_lifecycle.facts.mentions import EXITS, Entry, Mention, entry_of
 from flake8_task_lifecycle.names import enclosing_class, qualified_name
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import stands_in
-from flake8_task_lifecycle.project import STORE, Project, project_of
+from flake8_task_lifecycle.project import Project, project_of
 from flake8_task_lifecycle.source import is_test
+from flake8_task_lifecycle.store import STORE
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts

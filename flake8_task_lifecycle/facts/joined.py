@@ -159,7 +159,8 @@ class Joined:
 
     def _named(self, name: nodes.Name, call: nodes.Call, *, many: bool) -> _Child:
         """A task, or a collection of tasks, that a local holds: left running when no handler here releases it."""
-        for spawn in self._facts.spawns.inside(enclosing_function(call)):
+        function = enclosing_function(call)
+        for spawn in self._facts.spawns.inside(function) if function is not None else ():
             use = self._facts.uses.of(spawn.value)
             if use.fate is not Fate.BOUND or name.name not in use.names:
                 continue

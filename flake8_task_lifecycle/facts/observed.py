@@ -88,7 +88,7 @@ def _of_wrapper(facts: Facts, value: Value) -> Answer:
 
 def wrapper_observes(facts: Facts, function: nodes.FunctionDef) -> Answer:
     """Whether a function sees how the task ends that it spawns and returns."""
-    inner = [spawn for spawn in facts.spawns.all() if enclosing_function(spawn.node) is function and not spawn.scoped]
+    inner = [spawn for spawn in facts.spawns.inside(function) if not spawn.scoped]
     if not inner:
         return _unknown("the spawn is not in the wrapper")
     return _worst(_of_value(facts, spawn.value, 0, returned=True) for spawn in inner)
@@ -349,7 +349,7 @@ def _parameter_reads(facts: Facts, function: nodes.FunctionDef, given: int) -> A
     if given >= len(parameters):
         return _unknown("a callback that takes its task by other ways") if function.args.vararg else NOT_OBSERVED
     reads = followed(facts, function, frozenset({parameters[given].name}))
-    if any(spawn for spawn in facts.spawns.all() if enclosing_function(spawn.node) is function):
+    if facts.spawns.inside(function):
         return _unknown("the callback starts another task")
     return _judge_callback(reads)
 

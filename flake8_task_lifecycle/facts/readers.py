@@ -219,7 +219,7 @@ def may_give(facts: Facts, value: nodes.NodeNG, read: nodes.NodeNG) -> bool:
     if function is None or enclosing_function(read) is not function:
         return True
     try:
-        tasks = {spawn.value for spawn in facts.spawns.all()}
+        tasks = {spawn.value for spawn in facts.spawns.inside(function)}
         return not is_replaced(facts.graph(function), value, read, tasks)
     except FlowTooLarge:
         return True

@@ -130,7 +130,7 @@ class Spawns:
         self._by_call: dict[nodes.Call, Spawn | None] = {}
         self._wrappers: dict[str, bool] = {}
         self._all: list[Spawn] | None = None
-        self._by_function: dict[nodes.FunctionDef | None, list[Spawn]] | None = None
+        self._by_function: dict[nodes.FunctionDef, list[Spawn]] = {}
         self._is_end_of_wrappers = cache(self._find_end_of_wrappers)
 
     def all(self) -> list[Spawn]:
@@ -138,17 +138,17 @@ class Spawns:
         if self._all is None:
             calls = [call for word in self._called() if self._may_spawn(word) for call in self._tree.calls.get(word)]
             found = [spawn for call in calls if (spawn := self.of(call)) is not None]
-            found += self._from_callbacks()
-            self._all = sorted(found, key=lambda spawn: (spawn.node.lineno, spawn.node.col_offset))
+            found += filter(None, map(self._from_callback, self._callbacks.registering()))
+            self._all = sorted(found, key=_place)
         return self._all
 
-    def inside(self, function: nodes.FunctionDef | None) -> list[Spawn]:
-        """The spawns that stand in a function itself, in source order."""
-        if self._by_function is None:
-            self._by_function = {}
-            for spawn in self.all():
-                self._by_function.setdefault(enclosing_function(spawn.node), []).append(spawn)
-        return self._by_function.get(function, [])
+    def inside(self, function: nodes.FunctionDef) -> list[Spawn]:
+        """The spawns that stand in a function itself, in source order. Nothing outside it is judged."""
+        if function not in self._by_function:
+            calls = [one for one in function.nodes_of_class(nodes.Call) if enclosing_function(one) is function]
+            found = [spawn for call in calls for spawn in (self.of(call), self._from_callback(call)) if spawn]
+            self._by_function[function] = sorted(found, key=_place)
+        return self._by_function[function]
 
     def of(self, call: nodes.Call) -> Spawn | None:
         """The spawn that a call is; None when it is none, or not known to be one."""
@@ -435,29 +435,34 @@ class Spawns:
         coroutine = call.args[1] if len(call.args) > 1 else None
         return Spawn(form, call, call, dotted(call.args[0]), coroutine, keeping)
 
-    def _from_callbacks(self) -> Iterator[Spawn]:
-        for call, callback in self._callbacks.registered():
-            reference, arguments = callback, call.args[call.args.index(callback) + 1 :] if callback in call.args else []
-            if isinstance(callback, nodes.Lambda):
-                continue
-            if isinstance(callback, nodes.Call):
-                if known_names(self._evaluator.of(callback.func), instance=False) != {"functools.partial"}:
-                    continue
-                if not callback.args:
-                    continue
-                reference, arguments = callback.args[0], callback.args[1:]
-            values = self._evaluator.of(reference)
-            if any(isinstance(value, Definition) and isinstance(value.node, nodes.Lambda) for value in values):
-                continue
-            form, keeping = self._form(reference)
-            if form is None or form is Form.SCOPED or self._gives_coroutine(reference):
-                continue
-            coroutine = arguments[0] if arguments else None
-            if form is Form.FUTURE and (coroutine is None or self._coroutines.kind(coroutine) is not Kind.COROUTINE):
-                continue
-            if form in {Form.GATHER, Form.SHIELD} and not any(map(self._coroutines.is_resolved, arguments)):
-                continue
-            yield Spawn(Form.CALLBACK, callback, callback, dotted(reference) or "partial", coroutine, keeping)
+    def _from_callback(self, call: nodes.Call) -> Spawn | None:
+        """The spawn that a call registers as a callback."""
+        callback = self._callbacks.of(call)
+        if callback is None or isinstance(callback, nodes.Lambda):
+            return None
+        reference, arguments = callback, call.args[call.args.index(callback) + 1 :] if callback in call.args else []
+        if isinstance(callback, nodes.Call):
+            if known_names(self._evaluator.of(callback.func), instance=False) != {"functools.partial"}:
+                return None
+            if not callback.args:
+                return None
+            reference, arguments = callback.args[0], callback.args[1:]
+        values = self._evaluator.of(reference)
+        if any(isinstance(value, Definition) and isinstance(value.node, nodes.Lambda) for value in values):
+            return None
+        form, keeping = self._form(reference)
+        if form is None or form is Form.SCOPED or self._gives_coroutine(reference):
+            return None
+        coroutine = arguments[0] if arguments else None
+        if form is Form.FUTURE and (coroutine is None or self._coroutines.kind(coroutine) is not Kind.COROUTINE):
+            return None
+        if form in {Form.GATHER, Form.SHIELD} and not any(map(self._coroutines.is_resolved, arguments)):
+            return None
+        return Spawn(Form.CALLBACK, callback, callback, dotted(reference) or "partial", coroutine, keeping)
+
+
+def _place(spawn: Spawn) -> tuple[int, int]:
+    return (spawn.node.lineno, spawn.node.col_offset)
 
 
 def _returned_elsewhere(facts: Facts, node: nodes.NodeNG) -> Returned:

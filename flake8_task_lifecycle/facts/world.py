@@ -10,8 +10,9 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Ordered, Partial, Value, Values
 from flake8_task_lifecycle.homes import Homes
 from flake8_task_lifecycle.outline import Outline, stands_in
-from flake8_task_lifecycle.project import MAX_BUILDS, MAX_BUILT_BYTES, STORE, ModuleFile, Project, project_of
+from flake8_task_lifecycle.project import MAX_BUILDS, MAX_BUILT_BYTES, Project, project_of
 from flake8_task_lifecycle.source import Source, lines_of
+from flake8_task_lifecycle.store import STORE, ModuleFile
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
