@@ -87,6 +87,12 @@ def qualified_name(node: nodes.NodeNG) -> str:
     return ".".join(reversed(parts))
 
 
+def member_name(function: nodes.FunctionDef) -> str:
+    """``Poller._run`` for a method of that class, the plain name of any other function."""
+    owner = enclosing_class(function)
+    return f"{owner.name}.{function.name}" if owner is not None else str(function.name)
+
+
 def scopes(node: nodes.NodeNG) -> Iterator[nodes.LocalsDictNodeNG]:
     """The scopes in which a node's names are looked up, innermost first, class bodies included.
 

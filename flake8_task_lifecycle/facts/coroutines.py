@@ -13,7 +13,7 @@ from flake8_task_lifecycle.facts.definitions import is_generator, is_plainly_dec
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.values import Definition, External, Values, known_names
 from flake8_task_lifecycle.flow import walk
-from flake8_task_lifecycle.names import Names, dotted, enclosing_class
+from flake8_task_lifecycle.names import Names, dotted, member_name
 from flake8_task_lifecycle.tree import Tree
 
 if TYPE_CHECKING:
@@ -161,8 +161,7 @@ class Coroutines:
             return ""
         for value in self._evaluator.of(expression):
             if isinstance(value, Definition) and isinstance(value.node, nodes.FunctionDef):
-                owner = enclosing_class(value.node)
-                return f"{owner.name}.{value.node.name}" if owner is not None else str(value.node.name)
+                return member_name(value.node)
         return dotted(expression)
 
 

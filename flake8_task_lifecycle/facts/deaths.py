@@ -11,13 +11,14 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
 from flake8_task_lifecycle.facts.observed import observed
+from flake8_task_lifecycle.facts.owners import Ownership
 from flake8_task_lifecycle.facts.raising import Risk, risk
 from flake8_task_lifecycle.facts.shelters import catches_broadly
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, outer_functions, shells
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.model import Evidence, Span
-from flake8_task_lifecycle.names import qualified_name
+from flake8_task_lifecycle.names import member_name, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -39,6 +40,7 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class _Risks:
+    function: str
     found: Risk | None
     path: str
 
@@ -57,26 +59,36 @@ def _death(facts: Facts, spawn: Spawn) -> Death | None:
     if not long_lived_spawn(facts, spawn).is_yes:
         return None
     risks = coroutine_answers(facts, spawn, _risks)
-    known = [_placed(facts, one) for one in risks if one.found is not None]
+    known = [one for one in risks if one.found is not None]
     if not known or len(known) != len(risks) or _is_sheltered(facts, spawn):
         return None
     ownership = facts.owners.of(spawn.value)
     if ownership.lost.is_yes and not spawn.keeping:
         return None
-    if not observed(facts, spawn, ends_plainly=known[0].swallowed).is_no:
+    assert known[0].found is not None
+    if not observed(facts, spawn, ends_plainly=known[0].found.swallowed).is_no:
         return None
+    step = _placed(facts, known[0])
     return Death(
         facts.source.span_of(spawn.node),
-        ownership.name if ownership.owner == "unknown" or ownership.owner.startswith("local:") else ownership.owner,
-        facts.coroutines.name(spawn.coroutine),
-        known[0].step,
+        _owner(ownership),
+        facts.coroutines.name(spawn.coroutine) or known[0].function,
+        step.step,
         qualified_name(spawn.node),
-        (facts.evidence(spawn.node, "spawned here"), known[0].evidence),
+        (facts.evidence(spawn.node, "spawned here"), step.evidence),
     )
 
 
+def _owner(ownership: Ownership) -> str:
+    """What the caller of a spawn holds the task by; "" when it leaves the task to the wrapper that keeps it."""
+    if ownership.owner == "nobody":
+        return ""
+    is_local = ownership.owner == "unknown" or ownership.owner.startswith("local:")
+    return ownership.name if is_local else ownership.owner
+
+
 def _risks(facts: Facts, function: nodes.FunctionDef) -> _Risks:
-    return _Risks(risk(facts, function), facts.source.name)
+    return _Risks(member_name(function), risk(facts, function), facts.source.name)
 
 
 def _placed(facts: Facts, risks: _Risks) -> Risk:

@@ -15,7 +15,7 @@ from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
 from flake8_task_lifecycle.model import Evidence, Span
-from flake8_task_lifecycle.names import dotted, enclosing_class, last_word, qualified_name
+from flake8_task_lifecycle.names import dotted, enclosing_class, last_word, member_name, qualified_name
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -141,9 +141,7 @@ def made_by(facts: Facts, function: nodes.FunctionDef) -> _Made | None:
         return None
     if _is_promise(function) or not _is_plain(function) or _is_overridden(facts, function):
         return None
-    owner = enclosing_class(function)
-    name = f"{owner.name}.{function.name}" if owner is not None else str(function.name)
-    return _Made(name, facts.source.span_of(function), facts.source.name)
+    return _Made(member_name(function), facts.source.span_of(function), facts.source.name)
 
 
 def _is_promise(function: nodes.FunctionDef) -> bool:

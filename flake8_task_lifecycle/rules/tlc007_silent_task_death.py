@@ -118,12 +118,11 @@ CODE = "TLC007"
 def check(facts: Facts) -> Iterator[Finding]:
     """A finding for every long-lived task that can die unseen."""
     for death in deaths(facts):
-        thing = f"task {death.owner!r}" if death.owner else "task"
-        what = f" ({death.coroutine})" if death.coroutine else ""
+        what = f"task {death.owner!r} ({death.coroutine})" if death.owner else f"task of {death.coroutine!r}"
         yield Finding(
             CODE,
             death.span,
-            f"{thing}{what} can die unseen: {death.step!r} may raise in its loop, and nothing reads the outcome:"
+            f"{what} can die unseen: {death.step!r} may raise in its loop, and nothing reads the outcome:"
             " catch and log Exception in the loop, or add a done callback that reads exception()",
             subject=death.owner or death.coroutine,
             qualname=death.qualname,
