@@ -1,4 +1,4 @@
-"""Names that a program puts together at run time: what ``getattr(self, f"on_{word}")`` can reach."""
+"""Names that a program looks up at run time: what ``getattr(self, f"on_{word}")`` can reach."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ _BRACES = re.compile(r"\{[^{}]*\}")
 def may_name(facts: Facts, expression: nodes.NodeNG, word: str) -> bool:
     """Whether an expression, looked up as a name, may be this word: its constant parts must fit it."""
     return any(re.fullmatch(form, word) for form in _forms(facts, expression, _MAX_DEPTH))
+
+
+def key_looked_up(mapping: nodes.NodeNG) -> nodes.NodeNG | None:
+    """The key that a mapping is looked up by where it stands; None where more of it may be read."""
+    match mapping.parent:
+        case nodes.Subscript(value=value, slice=key) if value is mapping:
+            return key
+        case nodes.Compare(left=key, ops=[("in" | "not in", right)]) if right is mapping:
+            return key
+        case nodes.Attribute(attrname="get" | "pop" | "setdefault", parent=nodes.Call(args=[key, *_])):
+            return key
+    return None
 
 
 def _forms(facts: Facts, expression: nodes.NodeNG | None, depth: int) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.computed import may_name
+from flake8_task_lifecycle.facts.computed import key_looked_up, may_name
 from flake8_task_lifecycle.facts.families import ancestors, classes_of, related
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.uses import Fate, Use
@@ -295,14 +295,17 @@ def _by_name(facts: Facts, place: Place) -> Iterator[Touch]:
             named = isinstance(text, str)
             if isinstance(text, str) and place.attribute not in text.split("."):
                 continue
-            if word == "getattr" and given is not None and not may_name(facts, given, place.attribute):
+            if word == "vars":
+                given = key_looked_up(call)
+            if word in {"getattr", "vars"} and given is not None and not may_name(facts, given, place.attribute):
                 continue
             receiver = call.args[0] if call.args and word != "attrgetter" else None
             if receiver is not None and not named and not _may_hold(facts, receiver, place):
                 continue
             yield Touch(Kind.HANDED, call, sure=False)
     for node in facts.tree.attribute_loads.get("__dict__", ()):
-        if _may_hold(facts, node.expr, place):
+        key = key_looked_up(node)
+        if _may_hold(facts, node.expr, place) and (key is None or may_name(facts, key, place.attribute)):
             yield Touch(Kind.HANDED, node, sure=False)
 
 
