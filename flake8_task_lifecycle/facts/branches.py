@@ -20,15 +20,44 @@ class State(Enum):
 
 
 Outcomes = Mapping[bool, State]
+Decision = tuple[str, bool]
+"""The text of a test, and its outcome."""
+
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _BOTH: Outcomes = {True: State.LIVE, False: State.LIVE}
 
 
-def outcomes(test: nodes.NodeNG, names: frozenset[str], settled: Mapping[str, bool]) -> Outcomes:
+class Told(NamedTuple):
+    """What is known of tests: decisions, and groups of decisions in each of which one is right."""
+
+    decisions: frozenset[Decision] = frozenset()
+    alternatives: frozenset[frozenset[Decision]] = frozenset()
+
+    def of(self, test: nodes.NodeNG) -> bool | None:
+        """The outcome of a test; None: either."""
+        if not self.decisions:
+            return None
+        text = test.as_string()
+        for outcome in (True, False):
+            decision = text, outcome
+            if decision in self.decisions or any(self._is_left(decision, group) for group in self.alternatives):
+                return outcome
+        return None
+
+    def _is_left(self, decision: Decision, group: frozenset[Decision]) -> bool:
+        """Whether a decision is the only one of a group that is not known to be wrong."""
+        return decision in group and all((text, not right) in self.decisions for text, right in group - {decision})
+
+    def names(self, decision: Decision) -> bool:
+        """Whether a decision, or its opposite, is one of a group."""
+        text, outcome = decision
+        return any(not group.isdisjoint({decision, (text, not outcome)}) for group in self.alternatives)
+
+
+def outcomes(test: nodes.NodeNG, names: frozenset[str], settled: Told) -> Outcomes:
     """The outcomes that a test can have while one of ``names`` holds a task, with the task's state on each.
 
-    ``settled`` gives the tests, by their text, that are known to have been true or false where the task was
-    spawned. An outcome that cannot happen is left out.
+    ``settled`` is what is known of tests where the task was spawned. An outcome that cannot happen is left out.
     """
     match test:
         case nodes.Name() | nodes.NamedExpr() if _is_one_of(test, names):
@@ -47,11 +76,11 @@ def outcomes(test: nodes.NodeNG, names: frozenset[str], settled: Mapping[str, bo
     constant = constant_truth(test)
     if constant is not None:
         return {constant: State.LIVE}
-    known = settled.get(test.as_string()) if settled else None
+    known = settled.of(test)
     return _BOTH if known is None else {known: State.LIVE}
 
 
-def _combined(test: nodes.BoolOp, names: frozenset[str], settled: Mapping[str, bool]) -> Outcomes:
+def _combined(test: nodes.BoolOp, names: frozenset[str], settled: Told) -> Outcomes:
     """``and`` stops at the first false operand, ``or`` at the first true one."""
     stopping = test.op == "or"
     found: dict[bool, State] = {}
@@ -150,19 +179,21 @@ class Settled:
                 self._last_stores[node.name] = max(self._last_stores.get(node.name, 0), node.lineno or 0)
         self._blocks: dict[nodes.NodeNG, list[_Block]] = {}
 
-    def where(self, spawn: nodes.NodeNG) -> dict[str, bool]:
-        """The tests whose outcome is known wherever a task runs on that is spawned here, by their text.
+    def where(self, spawn: nodes.NodeNG) -> Told:
+        """What is known of tests wherever a task runs on that is spawned here.
 
         These are the tests of the ``if`` statements around the spawn, of those before it that leave the block, the
         names that the loops around it go through, and the names set to a constant beside it. One that reads a name
         which is bound again further down is left out.
         """
         settled: dict[str, bool] = {}
+        alternatives = set()
 
         def settle(test: nodes.NodeNG, outcome: bool) -> None:
             read = {node.name for node in walk([test]) if isinstance(node, nodes.Name | nodes.AssignName)}
             if not any(self._last_stores.get(name, 0) > test.lineno for name in read):
                 settled.setdefault(*decided(test, outcome))
+                alternatives.add(_alternatives(test, outcome))
 
         statement = spawn.statement()
         child, parent = spawn, spawn.parent
@@ -178,7 +209,7 @@ class Settled:
                 if isinstance(sibling, nodes.Assign) and child is statement:
                     settle(sibling.targets[0], bool(sibling.value.value))
             child, parent = parent, parent.parent
-        return settled
+        return Told(frozenset(settled.items()), frozenset(filter(None, alternatives)))
 
     def _block_of(self, statement: nodes.NodeNG, parent: nodes.NodeNG) -> _Block | None:
         """The block that a statement stands in; None for an expression."""
@@ -239,11 +270,28 @@ def _reads_only(test: nodes.NodeNG, names: set[str]) -> bool:
     return all(isinstance(node, plain) and (not isinstance(node, nodes.Name) or node.name in names) for node in read)
 
 
-def decided(test: nodes.NodeNG, outcome: bool) -> tuple[str, bool]:
+def decided(test: nodes.NodeNG, outcome: bool) -> Decision:
     """The text of a test without its ``not``, and what an outcome of the test says of it."""
+    test, outcome = _plain(test, outcome)
+    return test.as_string(), outcome
+
+
+def _plain(test: nodes.NodeNG, outcome: bool) -> tuple[nodes.NodeNG, bool]:
     while isinstance(test, nodes.UnaryOp) and test.op == "not":
         test, outcome = test.operand, not outcome
-    return test.as_string(), outcome
+    return test, outcome
+
+
+def _alternatives(test: nodes.NodeNG, outcome: bool) -> frozenset[Decision]:
+    """The decisions of which one is right where a test has an outcome: of ``a or b``, of ``way in ("a", "b")``."""
+    test, outcome = _plain(test, outcome)
+    match test:
+        case nodes.BoolOp() if outcome is (test.op == "or"):
+            return frozenset(decided(one, outcome) for one in test.values)
+        case nodes.Compare(ops=[("in", nodes.Tuple() | nodes.List() | nodes.Set() as choice)]) if outcome:
+            if all(isinstance(one, nodes.Const) for one in choice.elts):
+                return frozenset((f"{test.left.as_string()} == {one.as_string()}", True) for one in choice.elts)
+    return frozenset()
 
 
 def _leaves(branch: nodes.If) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.branches import Told
 from flake8_task_lifecycle.facts.owners import enters, ways_on
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.thrown import Thrown, Throws, Way
@@ -56,7 +57,7 @@ class Leaks:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._throws = Throws(facts)
-        self._quiet: dict[tuple[nodes.FunctionDef, frozenset[tuple[str, bool]]], set[_State]] = defaultdict(set)
+        self._quiet: dict[tuple[nodes.FunctionDef, Told], set[_State]] = defaultdict(set)
 
     @cached_property
     def all(self) -> list[Leak]:
@@ -90,7 +91,7 @@ class Leaks:
 
     def _trip(self, function: nodes.FunctionDef, spawn: Spawn) -> _Trip:
         settled = self._facts.owners.settled(spawn.value, function)
-        quiet = self._quiet[function, frozenset(settled.items())]
+        quiet = self._quiet[function, settled]
         return _Trip(self._facts, self._throws, function, spawn.value, settled, quiet)
 
     def is_local(self, spawn: Spawn) -> bool:
@@ -125,7 +126,7 @@ class _Trip:
         throws: Throws,
         function: nodes.FunctionDef,
         value: nodes.NodeNG,
-        settled: dict[str, bool],
+        settled: Told,
         quiet: set[_State],
     ) -> None:
         """``quiet``: the states from which other tasks of the function, settled alike, were in no danger."""

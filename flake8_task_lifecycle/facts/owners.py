@@ -11,9 +11,11 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.branches import (
+    Decision,
     Outcomes,
     Settled,
     State,
+    Told,
     asked_again,
     decided,
     matched,
@@ -29,7 +31,7 @@ from flake8_task_lifecycle.names import enclosing_function, last_word
 _RUNS_LOOP = frozenset({"run_forever", "run_until_complete"})
 _MAX_VISITS = 20_000
 _KEEPING = frozenset({Fate.KEPT, Fate.HANDED, Fate.CALLER})
-Decisions = frozenset[tuple[str, bool]]
+Decisions = frozenset[Decision]
 _State = tuple[int, frozenset[str], bool, Decisions]
 FrameOf = Callable[[nodes.FunctionDef], Frame]
 GraphOf = Callable[[nodes.FunctionDef], Graph]
@@ -57,7 +59,7 @@ class _Walk:
     graph: Graph
     frame: Frame
     origin: nodes.NodeNG
-    settled: dict[str, bool]
+    settled: Told
     asked_again: frozenset[str]
     lost: Evidence | None = None
     lost_name: str = ""
@@ -77,7 +79,7 @@ class Owners:
         self._strongest: dict[int, tuple[Use, tuple[Use, ...]]] = {}
         self._kept: dict[int, tuple[tuple[Use, ...], tuple[Use, ...]]] = {}
         self._given_away = cache(self._find_given_away)
-        self._safe: dict[tuple[nodes.FunctionDef, Decisions], set[_State]] = defaultdict(set)
+        self._safe: dict[tuple[nodes.FunctionDef, Told], set[_State]] = defaultdict(set)
         self.of = cache(self._of)
 
     def _of(self, value: nodes.NodeNG) -> Ownership:
@@ -89,8 +91,8 @@ class Owners:
             return Ownership(Answer(Known.YES, evidence=(self._evidence(value, "the task is dropped here"),)), "nobody")
         return self._of_local(value, use)
 
-    def settled(self, spawn: nodes.NodeNG, function: nodes.FunctionDef) -> dict[str, bool]:
-        """The tests whose outcome is known wherever a task of a function runs on, by their text."""
+    def settled(self, spawn: nodes.NodeNG, function: nodes.FunctionDef) -> Told:
+        """What is known of tests wherever a task of a function runs on."""
         return self._settled(function).where(spawn)
 
     def aliases(self, value: nodes.NodeNG, use: Use) -> tuple[Use, ...]:
@@ -199,7 +201,7 @@ class Owners:
             for index in graph.at(statement)
             for target, decisions in self._ways_on(walk_state, index, names, nothing, entered=True)
         ]
-        safe = self._safe[graph.function, frozenset(walk_state.settled.items())]
+        safe = self._safe[graph.function, walk_state.settled]
         seen: set[_State] = set()
         while waiting and walk_state.lost is None:
             index, held, before, decisions = waiting.pop()
@@ -244,18 +246,20 @@ class Owners:
     ) -> Iterator[tuple[int, Decisions]]:
         """The next steps, with what has been decided on the way there of the tests that are asked again."""
         step = walk_state.graph.steps[index]
-        settled = walk_state.settled | dict(decisions)
+        told = walk_state.settled
+        settled = told._replace(decisions=told.decisions | decisions) if decisions else told
         for target in ways_on(step, held, settled, entered=entered):
             decision = self._decision(walk_state, step, target)
             yield target, decisions if decision is None else decisions | {decision}
 
     @staticmethod
-    def _decision(walk_state: _Walk, step: Step, target: int) -> tuple[str, bool] | None:
+    def _decision(walk_state: _Walk, step: Step, target: int) -> Decision | None:
         labels = {label for to, label in step.edges if to == target} - {Label.RAISE, Label.NEXT}
         if len(labels) != 1 or not isinstance(step.statement, nodes.If | nodes.While):
             return None
-        text, outcome = decided(step.statement.test, labels == {Label.TRUE})
-        return (text, outcome) if text in walk_state.asked_again else None
+        decision = decided(step.statement.test, labels == {Label.TRUE})
+        is_asked = decision[0] in walk_state.asked_again or walk_state.settled.names(decision)
+        return decision if is_asked else None
 
     def _held_by_elements(self, step: Step, bound: frozenset[str]) -> bool:
         """Whether the body of a loop over the tasks holds the element it is given."""
@@ -322,7 +326,7 @@ def _registers_on(reference: nodes.NodeNG, name: str) -> bool:
     )
 
 
-def ways_on(step: Step, held: frozenset[str], settled: dict[str, bool], *, entered: bool) -> Iterator[int]:
+def ways_on(step: Step, held: frozenset[str], settled: Told, *, entered: bool) -> Iterator[int]:
     """The steps that a still unfinished task can reach. A loop entered from above is taken to run at all."""
     outcome = possible(step, held, settled)
     runs_first = entered and isinstance(step.statement, nodes.For | nodes.While)
@@ -333,7 +337,7 @@ def ways_on(step: Step, held: frozenset[str], settled: dict[str, bool], *, enter
             yield target
 
 
-def possible(step: Step, held: frozenset[str], settled: dict[str, bool]) -> Outcomes | None:
+def possible(step: Step, held: frozenset[str], settled: Told) -> Outcomes | None:
     """The outcomes of a step that tests something, while the task is held by these names; None for other steps."""
     match step.statement:
         case nodes.If() | nodes.While() | nodes.Assert() as statement:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.awaiting import is_partial_wait
-from flake8_task_lifecycle.facts.branches import outcomes
+from flake8_task_lifecycle.facts.branches import Told, outcomes
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.sweeps import sweeps
 from flake8_task_lifecycle.facts.uses import Fate
@@ -210,7 +210,7 @@ def _waits_until_none_is_left(call: nodes.Call) -> bool:
     waited = frozenset(node.name for node in walk([call.args[0]]) if isinstance(node, nodes.Name))
     loop = call.parent
     while loop is not None and not isinstance(loop, nodes.FunctionDef):
-        if isinstance(loop, nodes.While) and False not in outcomes(loop.test, waited, {}):
+        if isinstance(loop, nodes.While) and False not in outcomes(loop.test, waited, Told()):
             return not any(_leaves(node, loop) for node in walk(loop.body))
         loop = loop.parent
     return False
