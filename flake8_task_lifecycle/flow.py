@@ -174,6 +174,24 @@ class Graph:
         """The steps of a statement: one, or one for each copy of the ``finally`` it stands in; none if unreachable."""
         return self._copies.get(statement, ())
 
+    def reached(
+        self, start: int, *, is_end: Callable[[int], bool] | None = None, though_raised: bool = False
+    ) -> set[int]:
+        """The steps on the ways from a step, itself included, where nothing raises or, if so asked, whatever does.
+
+        No way goes on past a step that ``is_end``, other than the first.
+        """
+        seen, waiting = {start}, [start]
+        while waiting:
+            index = waiting.pop()
+            if is_end is not None and index != start and is_end(index):
+                continue
+            for target, label in self.steps[index].edges:
+                if (label is not Label.RAISE or though_raised) and target not in seen:
+                    seen.add(target)
+                    waiting.append(target)
+        return seen
+
     def after(self, header: int) -> int:
         """Where a ``with`` statement goes on when a context manager swallows the exception of its body."""
         return self._left[header]

@@ -120,20 +120,13 @@ class Awaiting:
         return bool(stores) and all(self._always_waits(graph, index, held) for index in stores)
 
     def _always_waits(self, graph: Graph, start: int, held: Reached) -> bool:
-        waiting, seen = [start], {start}
         names = {node.name for node in walk(graph.steps[start].parts) if isinstance(node, nodes.AssignName)}
         held = Reached(held.names | names, held.attributes)
-        while waiting:
-            index = waiting.pop()
-            if index == graph.exit:
-                return False
-            if index != start and any(self._ends(node) for node in loads_in(graph.steps[index], held)):
-                continue
-            for target, label in graph.steps[index].edges:
-                if label is not Label.RAISE and target not in seen:
-                    seen.add(target)
-                    waiting.append(target)
-        return True
+
+        def waits(index: int) -> bool:
+            return any(self._ends(node) for node in loads_in(graph.steps[index], held))
+
+        return graph.exit not in graph.reached(start, is_end=waits)
 
     def unfinished_at(self, graph: Graph, places: Iterable[int], held: Reached, *, surely: bool = False) -> set[int]:
         """The steps among ``places`` that some path reaches while the task is not known to be finished.
@@ -208,19 +201,12 @@ class Awaiting:
 
     def is_given_up(self, graph: Graph, start: int, held: Reached) -> bool:
         """Whether every normal path from a step puts something else where the task is held, a new one or nothing."""
-        waiting, seen, stored = [start], {start}, False
-        while waiting:
-            index = waiting.pop()
-            if index == graph.exit:
-                return False
-            if index != start and stored_in(graph.steps[index], held):
-                stored = True
-                continue
-            for target, label in graph.steps[index].edges:
-                if label is not Label.RAISE and target not in seen:
-                    seen.add(target)
-                    waiting.append(target)
-        return stored
+
+        def replaces(index: int) -> bool:
+            return index != start and bool(stored_in(graph.steps[index], held))
+
+        reached = graph.reached(start, is_end=replaces)
+        return graph.exit not in reached and any(map(replaces, reached))
 
     def _is_ended_by_helper(self, load: nodes.NodeNG) -> bool:
         """``await cancel_and_wait(*tasks)``: given to a function of the project that cancels it and is waited for."""

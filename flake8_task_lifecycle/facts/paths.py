@@ -67,7 +67,7 @@ class Paths:
     def reachable(self, graph: Graph) -> frozenset[int]:
         """The steps that can be reached from the function's first one."""
         if graph not in self._reachable:
-            self._reachable[graph] = frozenset(_closure(graph))
+            self._reachable[graph] = frozenset(graph.reached(graph.entry, though_raised=True))
         return self._reachable[graph]
 
     def may_run(self, node: nodes.NodeNG) -> bool:
@@ -374,14 +374,3 @@ def _function(expression: nodes.NodeNG) -> nodes.NodeNG:
 
 def _takes_all(caught: Caught) -> bool:
     return "BaseException" in caught.kinds
-
-
-def _closure(graph: Graph) -> set[int]:
-    seen = {graph.entry}
-    waiting = [graph.entry]
-    while waiting:
-        for target, _ in graph.steps[waiting.pop()].edges:
-            if target not in seen:
-                seen.add(target)
-                waiting.append(target)
-    return seen

@@ -195,7 +195,7 @@ class Shutdown:
 
     def _missed_release(self, graph: Graph, started: _Started, role: Role) -> nodes.NodeNG | None:
         """The release after a ``yield`` that may not run; None when there is none, or when it is sure to run."""
-        before = {index for place in graph.at(started.node.statement()) for index in _normal(graph, place)}
+        before = {index for place in graph.at(started.node.statement()) for index in graph.reached(place)}
         if self._is_registered(started, graph, before):
             return None
         for index in sorted(before):
@@ -226,7 +226,7 @@ class Shutdown:
         return False
 
     def _release_after(self, graph: Graph, start: int, started: _Started) -> nodes.NodeNG | None:
-        for index in sorted(_normal(graph, start), reverse=True):
+        for index in sorted(graph.reached(start), reverse=True):
             if index != start and (release := self._release_in(graph.steps[index], started)) is not None:
                 return release
         return None
@@ -295,7 +295,7 @@ class Shutdown:
         return False
 
     def _leads_to_release(self, graph: Graph, start: int, started: _Started) -> bool:
-        return any(self._release_in(graph.steps[index], started) is not None for index in _normal(graph, start))
+        return any(self._release_in(graph.steps[index], started) is not None for index in graph.reached(start))
 
     def _spawns(self, start: nodes.NodeNG) -> bool:
         """Whether a start resolves to functions that each spawn a task which outlives the call."""
@@ -378,17 +378,6 @@ def _is_called(attribute: nodes.Attribute) -> bool:
 
 def _yields(parts: Iterable[nodes.NodeNG]) -> bool:
     return any(isinstance(node, nodes.Yield) for node in walk(parts))
-
-
-def _normal(graph: Graph, start: int) -> set[int]:
-    """The steps that follow a step when nothing raises, itself included."""
-    seen, waiting = {start}, [start]
-    while waiting:
-        for target, label in graph.steps[waiting.pop()].edges:
-            if label is not Label.RAISE and target not in seen:
-                seen.add(target)
-                waiting.append(target)
-    return seen
 
 
 def _raising(graph: Graph, index: int) -> list[int]:
