@@ -31,8 +31,11 @@ class Binding:
 def canonical(qualname: str) -> str:
     """The public name of an object of the standard library: ``asyncio.tasks.create_task`` is ``asyncio.create_task``.
 
-    Every class of event loop is called ``asyncio.AbstractEventLoop``, the interface they share.
+    Every class of event loop is called ``asyncio.AbstractEventLoop``, the interface they share; what
+    ``typing_extensions`` gives to older versions of Python is what ``typing`` gives.
     """
+    if qualname.startswith("typing_extensions."):
+        return f"typing.{qualname.partition('.')[2]}"
     shortened = _SUBMODULES.sub(r"asyncio.\1", qualname)
     return _LOOP_CLASSES.sub("asyncio.AbstractEventLoop", shortened)
 

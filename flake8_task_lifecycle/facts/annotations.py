@@ -21,6 +21,7 @@ from flake8_task_lifecycle.facts.values import (
     known_names,
 )
 
+_SAYING_NOTHING = frozenset({"typing.Any", "typing.Final", "typing.ClassVar"})
 _DOTTED_TEXT = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*\Z")
 _OPTIONAL_TEXT = re.compile(r"(?:\w+\.)?Optional\[(.*)\]\Z")
 
@@ -90,7 +91,7 @@ def _quoted(reader: Reader, node: nodes.NodeNG, text: str) -> Iterable[Value]:
 def _instances(classes: Iterable[Value]) -> Iterable[Value]:
     for value in classes:
         match value:
-            case External(name) if name != "typing.Any":
+            case External(name) if name not in _SAYING_NOTHING:
                 yield Instance(value)
             case Definition(node) if isinstance(node, nodes.ClassDef):
                 yield Instance(value)

@@ -41,7 +41,7 @@ from flake8_task_lifecycle.project import absolute
 from flake8_task_lifecycle.tree import Tree
 
 _MAX_DEPTH = 24
-_TYPING = {External(f"{home}.{name}") for home in ("typing", "typing_extensions") for name in ("Generic", "Protocol")}
+_TYPING = {External("typing.Generic"), External("typing.Protocol")}
 
 _LITERALS: dict[type[nodes.NodeNG], str] = {
     nodes.List: "builtins.list",

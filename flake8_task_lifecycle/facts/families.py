@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _HARMLESS = frozenset(
     {"builtins.object", "abc.ABC", "typing.Generic", "typing.Protocol", "builtins.Exception", "enum.Enum"}
-    | {"typing_extensions.Protocol", "typing_extensions.Generic"}
 )
 _MAX_CLASSES = 60
 
