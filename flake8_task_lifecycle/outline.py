@@ -16,7 +16,7 @@ _LINE = r"[^\n]*(?:[(\[{,]\n[^\n]*){0,4}"  # a line, and those that an open brac
 _BASE = re.compile(r"(?<![\w.=\[])[\w.]+(?![\w.]*[ \t]*=)")
 _STATEMENT = 300
 _RECEIVER = re.compile(r"[ \t]+(?:[\w.]|\(\))*$")
-_RECEIVER_BEFORE = re.compile(r"(?:[\w.]|\(\))*$")
+_RECEIVER_BACKWARDS = re.compile(r"(?:[\w.]|\)\()*")
 _OPENED = re.compile(r"[ \t]*\(")
 _USED = re.compile(r"\s*(?:[(,)\]};#\n]|$|(?:if|else|or|and|for|in|as|is)\b|[=!]=)")
 _PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
@@ -158,8 +158,8 @@ class Outline:
 
     def _written_before(self, at: int) -> str:
         """The names and dots that stand right before a place."""
-        before = _RECEIVER_BEFORE.search(self._text[max(at - _STATEMENT, 0) : at])
-        written = before[0] if before is not None else ""
+        backwards = _RECEIVER_BACKWARDS.match(self._text[max(at - _STATEMENT, 0) : at][::-1])
+        written = backwards[0][::-1] if backwards is not None else ""
         return written if written.startswith("super()") else written.replace("()", "")
 
     def classes_of(self, name: str) -> tuple[str, ...]:
