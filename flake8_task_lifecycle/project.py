@@ -31,8 +31,9 @@ _KEPT_LAYOUTS = 4_000
 
 @dataclass(slots=True)
 class _Shared:
-    """What this run has found in one project: modules, wrappers and what they return by name, files by words."""
+    """What this run has found below some roots: modules, wrappers and what they return by name, files by words."""
 
+    roots: tuple[Path, ...]
     modules: dict[str, ModuleFile | None]
     wrappers: dict[str, bool]
     returns: dict[tuple[str, str], bool]
@@ -55,13 +56,23 @@ class _Layout:
     listed: bool | None = None
 
 
-_layouts: dict[Path, tuple[int, _Layout]] = {}
+_layouts: dict[Path, _Layout] = {}
+_shared: dict[tuple[tuple[Path, ...], tuple[str, ...]], _Shared] = {}
+_layouts_run = 0
 
 
 def _layout(folder: Path) -> _Layout:
-    known = _layouts.get(folder)
-    if known is not None and known[0] == source.run_number():
-        return known[1]
+    global _layouts_run  # noqa: PLW0603
+    if _layouts_run != source.run_number() or len(_layouts) > _KEPT_LAYOUTS:
+        _layouts.clear()
+        _shared.clear()
+        _layouts_run = source.run_number()
+    if folder not in _layouts:
+        _layouts[folder] = _found_layout(folder)
+    return _layouts[folder]
+
+
+def _found_layout(folder: Path) -> _Layout:
     parent, parts = folder, []
     while "__init__.py" in entries_of(str(parent)) and parent != parent.parent:
         parts.append(parent.name)
@@ -75,15 +86,10 @@ def _layout(folder: Path) -> _Layout:
     if top is not None:
         parts, parent = [*parts, *reversed(parent.relative_to(top).parts)], top
     roots = tuple(dict.fromkeys([parent, *own, *near] if parts else [*near, parent]))
-    layout = _Layout(parent, tuple(reversed(parts)), marked, roots, _Shared({}, {}, {}, {}))
-    for run, other in _layouts.values():
-        if run == source.run_number() and (other.roots, other.parts[:1]) == (roots, layout.parts[:1]):
-            layout.shared = other.shared
-            break
-    if len(_layouts) > _KEPT_LAYOUTS:
-        _layouts.clear()
-    _layouts[folder] = (source.run_number(), layout)
-    return layout
+    shared = _shared.setdefault((roots, tuple(parts[-1:])), _Shared(roots, {}, {}, {}, {}))
+    same = {root: root for root in shared.roots}
+    marked = same[marked] if marked is not None else None
+    return _Layout(same[parent], tuple(reversed(parts)), marked, shared.roots, shared)
 
 
 def _package_above(folder: Path, marked: Path | None) -> Path | None:

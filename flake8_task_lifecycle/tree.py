@@ -211,6 +211,11 @@ class _Rebuilder(TreeRebuilder):
         self._lets_go = lets_go
         self._is_late = False
 
+    def visit_module(self, node: ast.Module, modname: str, modpath: str, package: bool) -> nodes.Module:
+        module = super().visit_module(node, modname, modpath, package)
+        self._lines = None
+        return module
+
     def _get_doc(self, node: _Documented) -> tuple[_Documented, ast.Constant | None]:
         first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
