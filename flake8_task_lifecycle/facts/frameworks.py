@@ -8,14 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
-
-from astroid import nodes
-
-from flake8_task_lifecycle.facts.named import is_named
-
-if TYPE_CHECKING:
-    from flake8_task_lifecycle.facts.evaluator import Evaluator
 
 
 class Does(Enum):
@@ -195,12 +187,3 @@ def last_words(does: Does) -> frozenset[str]:
 def given(name: str) -> str:
     """The class of what calling a function of a framework gives; "" when that is not known."""
     return next((row.gives for row in TABLE if row.does is Does.GIVES and row.name == name), "")
-
-
-def decorates(evaluator: Evaluator, function: nodes.NodeNG, does: Does) -> bool:
-    """Whether a decorator of the function is a row that does this."""
-    if not isinstance(function, nodes.FunctionDef) or function.decorators is None:
-        return False
-    wanted = names(does)
-    called = (one.func if isinstance(one, nodes.Call) else one for one in function.decorators.nodes)
-    return any(is_named(evaluator, one, wanted) for one in called)

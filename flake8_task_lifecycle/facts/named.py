@@ -1,4 +1,4 @@
-"""Functions that the options name: by dotted name, or as ``*.method`` of whatever receiver."""
+"""Functions that go by names which are known, or which the options give: dotted, or ``*.method`` of any receiver."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ def is_named(evaluator: Evaluator, function: nodes.NodeNG, names: AbstractSet[st
     return any(
         _name_of(value.node) in names for value in evaluator.of(function) if isinstance(value, Definition)
     ) or any(value.name in names for value in evaluator.of(function) if isinstance(value, External))
+
+
+def is_decorated(evaluator: Evaluator, function: nodes.NodeNG, names: AbstractSet[str]) -> bool:
+    """Whether a decorator of a function goes by one of these names, called or not."""
+    if not isinstance(function, nodes.FunctionDef) or function.decorators is None:
+        return False
+    called = (one.func if isinstance(one, nodes.Call) else one for one in function.decorators.nodes)
+    return any(is_named(evaluator, one, names) for one in called)
 
 
 def _name_of(node: nodes.NodeNG) -> str:

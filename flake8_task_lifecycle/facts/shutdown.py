@@ -17,6 +17,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import frameworks, library
 from flake8_task_lifecycle.facts.definitions import decorator_names
 from flake8_task_lifecycle.facts.frameworks import Does
+from flake8_task_lifecycle.facts.named import is_decorated
 from flake8_task_lifecycle.facts.raising import step_can_raise
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.targets import ask
@@ -146,7 +147,9 @@ class Shutdown:
 
     def _is_resumed(self, function: nodes.FunctionDef) -> bool:
         """Whether a framework goes on with the generator whatever happened, by its decorator or where it is put."""
-        return function in self._resumed or frameworks.decorates(self._facts.evaluator, function, Does.RESUMES)
+        return function in self._resumed or is_decorated(
+            self._facts.evaluator, function, frameworks.names(Does.RESUMES)
+        )
 
     @cached_property
     def _resumed(self) -> frozenset[nodes.NodeNG]:
@@ -301,7 +304,7 @@ class Shutdown:
         """Whether a start resolves to functions that each spawn a task which outlives the call."""
         assert isinstance(start, nodes.Call)
         if isinstance(start.func, nodes.Attribute) and any(
-            isinstance(value, Definition) and frameworks.decorates(self._facts.evaluator, value.node, Does.LOOPS)
+            isinstance(value, Definition) and _is_decorated(self._facts, value.node, Does.LOOPS)
             for value in self._facts.evaluator.of(start.func.expr)
         ):
             return str(start.func.attrname) == "start"
@@ -366,6 +369,10 @@ def _is_suppressed(statement: nodes.NodeNG | None) -> bool:
 
 def _is_start(name: str) -> bool:
     return name in _START_METHODS or name.startswith(("start_", "connect_", "open_"))
+
+
+def _is_decorated(facts: Facts, function: nodes.NodeNG, does: Does) -> bool:
+    return is_decorated(facts.evaluator, function, frameworks.names(does))
 
 
 def _is_stop(name: str) -> bool:
