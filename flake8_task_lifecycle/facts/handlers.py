@@ -33,7 +33,7 @@ from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
-from flake8_task_lifecycle.facts.lifetimes import ends_with_what_it_shields, unbounded
+from flake8_task_lifecycle.facts.lifetimes import endless_loops, ends_with_what_it_shields, unbounded
 from flake8_task_lifecycle.facts.managers import Managers
 from flake8_task_lifecycle.facts.outcomes import Content, Knowledge
 from flake8_task_lifecycle.facts.values import known_names
@@ -130,11 +130,9 @@ class Handlers:
         if informed is not None and self.raises(informed):
             return Answer(Known.NO, RAISES), False, informed
         if not looping and self.ends(site):
-            entry = self._facts.entries.is_entry(function)
-            if not entry.is_no:
-                return (Answer(Known.NO, ENDS) if entry.is_yes else entry), looping, site
-            if entry.reason == NO_START and self._facts.runners.may_be_run_by_decorator(function):
-                return Answer(Known.UNKNOWN, "its decorator may start it"), looping, site
+            ending = self._as_end_of_task(site)
+            if ending is not None:
+                return ending, looping, site
         if not self._lingers(site) and raised_by_callers(self._facts, informed or site):
             return Answer(Known.NO, CALLERS_RAISE), looping, site
         if isinstance(node, nodes.ExceptHandler) and self._may_choose(node, function):
@@ -142,6 +140,28 @@ class Handlers:
         if isinstance(node, nodes.ExceptHandler) and throws_it_elsewhere(self._facts, node):
             return Answer(Known.UNKNOWN, "it is thrown into another frame"), looping, site
         return Answer(Known.YES), looping, site
+
+    def _as_end_of_task(self, site: Site) -> Answer | None:
+        """What becomes of a cancellation at the end of a coroutine that may be a task's own; None when it is none."""
+        function = site.function
+        entry = self._facts.entries.is_entry(function)
+        if not entry.is_no:
+            return Answer(Known.NO, ENDS) if entry.is_yes else entry
+        if entry.reason != NO_START:
+            return None
+        if self._facts.runners.may_be_run_by_decorator(function):
+            return Answer(Known.UNKNOWN, "its decorator may start it")
+        if self._runs_for_ever(site.node, function):
+            return Answer(Known.UNKNOWN, "it has no end of its own, and nobody is seen to await it")
+        return None
+
+    def _runs_for_ever(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+        """Whether a ``while`` loop of the function that has no end stands around what is guarded, or in it."""
+        guarded = node.parent if isinstance(node, nodes.ExceptHandler) else node
+        return any(
+            isinstance(loop, nodes.While) and (loop.parent_of(guarded) or guarded.parent_of(loop))
+            for loop in endless_loops(self._facts, function)
+        )
 
     def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
         """Whether a handler raises what a function that cannot be followed says so of, or does not say so of."""
