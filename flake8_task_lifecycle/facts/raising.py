@@ -12,7 +12,15 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.lifetimes import endless_loops
-from flake8_task_lifecycle.facts.shelters import ANY, NEVER, Danger, decorator_shelters, exceptions, is_cancellation
+from flake8_task_lifecycle.facts.shelters import (
+    ANY,
+    NEVER,
+    Danger,
+    decorator_shelters,
+    exceptions,
+    is_cancellation,
+    is_translated,
+)
 from flake8_task_lifecycle.facts.shelters import is_seen as seen
 from flake8_task_lifecycle.facts.targets import ask, targets
 from flake8_task_lifecycle.facts.values import NONE, Definition, External, Instance, Value, Values, known_names
@@ -287,7 +295,7 @@ def _find(facts: Facts, function: nodes.FunctionDef, levels: int) -> Danger:
     return _union(
         danger
         for step, danger in _dangers(facts, function.body, levels - 1)
-        if not seen(facts, step, danger, None, function)
+        if not seen(facts, step, danger, None, function) and not is_translated(facts, step, function)
     )
 
 
