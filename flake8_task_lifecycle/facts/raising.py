@@ -247,15 +247,20 @@ def _is_known_by_name(facts: Facts, function: nodes.Attribute, call: nodes.Call,
         classes = known_names(facts.evaluator.of(receiver), instance=True)
         if last_word(receiver) in library.LOGGER_NAMES or (classes is not None and classes <= {"logging.Logger"}):
             return True
-    if any(not _is_unknown(one) for one in values):
-        return False
     word = last_word(receiver).lower()
     given = len(call.args) + len(call.keywords)
+    is_queue = "queue" in word or word.rpartition("_")[2] in {"q", "inbox", "outbox", "mailbox"}
+    if any(not _is_unknown(one) and not (is_queue and _is_of_another_library(facts, one)) for one in values):
+        return False
     if method in {"wait", "get"}:
         return given == 0
     if method == "put":
-        return given == 1 and ("queue" in word or word.strip("_") in {"q", "inbox", "outbox", "mailbox"})
+        return given == 1 and is_queue
     return method == "acquire" and any(part in word for part in _LOCK_WORDS)
+
+
+def _is_of_another_library(facts: Facts, value: Value) -> bool:
+    return isinstance(value, External) and not facts.evaluator.elsewhere.defines(value.name)
 
 
 def _is_unknown(value: Value) -> bool:
