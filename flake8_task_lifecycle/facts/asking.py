@@ -54,12 +54,22 @@ class Asking:
 
     def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
         """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
-        texts = self._facts.cancelled.texts
+        texts, read = self._facts.cancelled.texts, list(walk([test]))
+        read += [one for node in read if isinstance(node, nodes.Attribute) for one in self._told_by(node)]
         return any(
             not self._flags_before_cancel.isdisjoint(texts(node))
-            for node in walk([test])
+            for node in read
             if isinstance(node, nodes.Attribute | nodes.Name)
         )
+
+    def _told_by(self, attribute: nodes.Attribute) -> Iterator[nodes.NodeNG]:
+        """What a property, or a method, of the same object returns, when an attribute is one: ``return self._flag``."""
+        classes = self._facts.evaluator.classes
+        owner = classes.of_self(attribute.expr)
+        for home in classes.hierarchy(owner) if owner is not None else ():
+            for function in home.locals.get(attribute.attrname, ()):
+                last = function.body[-1] if isinstance(function, nodes.FunctionDef) else None
+                yield from walk([last]) if isinstance(last, nodes.Return) else ()
 
     def _tests_canceller(self, statement: nodes.If) -> bool:
         """Whether a test reads a future that, once done, has a callback of this function cancel something."""
