@@ -156,6 +156,7 @@ class Awaiting:
             for target, label in step.edges:
                 ended = bool(ends & {"any", "normal"}) if label is not Label.RAISE else "any" in ends and not surely
                 ended = ended or (label is Label.FALSE and self._is_exhausted(step, held))
+                ended = ended or (label is not Label.RAISE and self._facts.finished.ends_the_rest(step, held))
                 now = (finished and not stored) or ended or self._done_on(step, held, label)
                 if (target, now) not in seen:
                     seen.add((target, now))
