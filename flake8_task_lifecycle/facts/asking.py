@@ -1,4 +1,7 @@
-"""Does a handler ask who was cancelled: the task it awaited, its own task, or a flag that goes with a ``cancel()``."""
+"""Does a handler ask who was cancelled: the task it awaited, its own task, or a flag that goes with a ``cancel()``.
+
+Or does it ask for its own task to be cancelled again, which the next wait then raises.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class Asking:
         self._is_asking = cache(self._find_asking)
 
     def asks(self, handler: nodes.ExceptHandler) -> bool:
-        """Whether a handler asks who was cancelled: the task it awaited, its own task, or a flag of the owner."""
+        """Whether a handler asks who was cancelled, or asks anew: the task it awaited, its own, a flag of the owner."""
         return any(isinstance(node, nodes.Call | nodes.If) and self._is_asking(node) for node in walk(handler.body))
 
     def _find_asking(self, node: nodes.Call | nodes.If) -> bool:
@@ -36,6 +39,8 @@ class Asking:
         if _looks_up(node, "cancelling"):
             return True
         word, is_used = last_word(node.func), not isinstance(node.parent, nodes.Expr)
+        if word == "cancel" and isinstance(node.func, nodes.Attribute):
+            return self._facts.cancelled.is_own_task(node.func.expr)
         if word in _ASKING and isinstance(node.func, nodes.Attribute):
             return word == "uncancel" or is_used
         return is_used and self._is_question(node)
@@ -49,12 +54,22 @@ class Asking:
 
     def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
         """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
-        texts = self._facts.cancelled.texts
+        texts, read = self._facts.cancelled.texts, list(walk([test]))
+        read += [one for node in read if isinstance(node, nodes.Attribute) for one in self._told_by(node)]
         return any(
             not self._flags_before_cancel.isdisjoint(texts(node))
-            for node in walk([test])
+            for node in read
             if isinstance(node, nodes.Attribute | nodes.Name)
         )
+
+    def _told_by(self, attribute: nodes.Attribute) -> Iterator[nodes.NodeNG]:
+        """What a property, or a method, of the same object returns, when an attribute is one: ``return self._flag``."""
+        classes = self._facts.evaluator.classes
+        owner = classes.of_self(attribute.expr)
+        for home in classes.hierarchy(owner) if owner is not None else ():
+            for function in home.locals.get(attribute.attrname, ()):
+                last = function.body[-1] if isinstance(function, nodes.FunctionDef) else None
+                yield from walk([last]) if isinstance(last, nodes.Return) else ()
 
     def _tests_canceller(self, statement: nodes.If) -> bool:
         """Whether a test reads a future that, once done, has a callback of this function cancel something."""
@@ -118,10 +133,17 @@ def _cancels(callback: nodes.NodeNG) -> bool:
     return any(isinstance(node, nodes.Call) and last_word(node.func) == "cancel" for node in walk(body))
 
 
+def _is_constant(value: nodes.NodeNG) -> bool:
+    """Whether a value is written out, or goes by the name of a constant: ``True``, ``State.STOPPED``, one of two."""
+    if isinstance(value, nodes.IfExp):
+        return _is_constant(value.body) and _is_constant(value.orelse)
+    return isinstance(value, nodes.Const) or last_word(value).isupper()
+
+
 def _flagged(statement: nodes.Assign | nodes.Expr) -> Iterator[nodes.NodeNG]:
     """The names that a statement sets to a constant, or the event that it sets."""
     if isinstance(statement, nodes.Assign):
-        if isinstance(statement.value, nodes.Const):
+        if _is_constant(statement.value):
             yield from statement.targets
     elif isinstance(statement.value, nodes.Call) and last_word(statement.value.func) == "set":
         yield statement.value.func.expr if isinstance(statement.value.func, nodes.Attribute) else statement.value

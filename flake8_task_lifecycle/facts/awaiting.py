@@ -148,11 +148,31 @@ class Awaiting:
             )
             for target, label in step.edges:
                 ended = bool(ends & {"any", "normal"}) if label is not Label.RAISE else "any" in ends and not surely
+                ended = ended or (label is Label.FALSE and self._is_exhausted(step, held))
+                ended = ended or (label is not Label.RAISE and self._facts.finished.ends_the_rest(step, held))
                 now = (finished and not stored) or ended or self._done_on(step, held, label)
                 if (target, now) not in seen:
                     seen.add((target, now))
                     waiting.append((target, now))
         return reached
+
+    def _is_exhausted(self, step: Step, held: Reached) -> bool:
+        """Whether a step is the header of a loop that goes on until all that it is given are done."""
+        return self._goes_by_completion(step.statement) and bool(loads_in(step, held))
+
+    def _goes_by_completion(self, loop: nodes.NodeNG | None) -> bool:
+        if not isinstance(loop, nodes.For) or not isinstance(loop.iter, nodes.Call):
+            return False
+        return known_names(self._facts.evaluator.of(loop.iter.func), instance=False) == {"asyncio.as_completed"}
+
+    def _is_next_completed(self, load: nodes.NodeNG) -> bool:
+        """Whether a name holds the one that ``as_completed`` gives next: the others may be running."""
+        loop = load.parent if isinstance(load, nodes.Name) else None
+        while loop is not None and not isinstance(loop, nodes.FunctionDef):
+            if isinstance(loop, nodes.For) and dotted(loop.target) == load.name and self._goes_by_completion(loop):
+                return True
+            loop = loop.parent
+        return False
 
     def _done_on(self, step: Step, held: Reached, label: Label) -> bool:
         """Whether a test says on this edge that the task is done, or that there is none."""
@@ -181,7 +201,7 @@ class Awaiting:
         fate = self._facts.uses.of(load).fate
         if fate in {Fate.AWAITED, Fate.RELEASED} and self._is_ended_by_helper(load):
             return "normal"
-        if fate is not Fate.AWAITED:
+        if fate is not Fate.AWAITED or self._is_next_completed(load):
             return None
         ends, node = "any", load
         while not isinstance(node, nodes.Await) and node.parent is not None and not node.is_statement:

@@ -199,7 +199,8 @@ class Cancellations:
     ) -> str:
         for spawn in spawns:
             use = self._facts.uses.of(spawn.value)
-            fates = {one.fate for one in (use, *self._facts.owners.aliases(spawn.value, use))}
+            uses = (use, *self._facts.owners.aliases(spawn.value, use))
+            fates = {one.fate for one in uses if not one.holder.endswith("as_completed")}
             if fates & {Fate.HANDED, Fate.CALLER}:
                 return "handed on where it is spawned"
             if kept_elsewhere(self._facts, spawn) is not Waited.NO:

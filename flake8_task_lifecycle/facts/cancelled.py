@@ -207,10 +207,11 @@ class Cancelled:
         return frozenset(
             enclosing_function(argument)
             for argument in self._facts.tree.arguments.get("cancel")
-            if isinstance(argument, nodes.Attribute) and self._is_own_task(argument.expr)
+            if isinstance(argument, nodes.Attribute) and self.is_own_task(argument.expr)
         )
 
-    def _is_own_task(self, task: nodes.NodeNG) -> bool:
+    def is_own_task(self, task: nodes.NodeNG) -> bool:
+        """Whether an expression is the task that runs it."""
         made = list(self._assigned(task)) if isinstance(task, nodes.Name) else [task]
         return bool(made) and all(
             isinstance(one, nodes.Call)

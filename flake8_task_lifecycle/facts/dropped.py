@@ -14,6 +14,7 @@ from flake8_task_lifecycle.facts.definitions import decorator_names, is_abstract
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External, Partial, Value, known_names
+from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word, member_name, qualified_name
 
@@ -58,7 +59,7 @@ def dropped(facts: Facts) -> Iterator[Dropped]:
         for call in facts.tree.calls.get(word):
             if _is_thrown_away(call) and (word in words or _may_be_foreign(facts, call)):
                 made = _made(facts, call.func)
-                if made is not None and facts.paths.may_run(call):
+                if made is not None and facts.paths.may_run(call) and not _is_asked_first(call):
                     yield _dropped(facts, call, made, "")
     yield from _registered(facts)
 
@@ -99,6 +100,21 @@ def _is_thrown_away(call: nodes.NodeNG) -> bool:
             case _:
                 return False
         node, parent = parent, parent.parent
+
+
+def _is_asked_first(call: nodes.Call) -> bool:
+    """Whether a test around a call asks whether the very function is one that makes a coroutine."""
+    parent = call.parent
+    while parent is not None and not isinstance(parent, nodes.FunctionDef):
+        if isinstance(parent, nodes.If | nodes.IfExp) and any(
+            isinstance(one, nodes.Call)
+            and last_word(one.func) == "iscoroutinefunction"
+            and any(dotted(asked) == dotted(call.func) for asked in one.args)
+            for one in walk([parent.test])
+        ):
+            return True
+        parent = parent.parent
+    return False
 
 
 def _expects_error(call: nodes.NodeNG) -> bool:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.awaiting import Reached, accessor_text
+from flake8_task_lifecycle.facts.awaiting import Reached, accessor_text, is_partial_wait
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.values import Definition, known_names
-from flake8_task_lifecycle.flow import FlowTooLarge, inside
+from flake8_task_lifecycle.flow import FlowTooLarge, Step, inside, walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
 
 if TYPE_CHECKING:
@@ -45,6 +45,39 @@ class Finished:
         if not _text(awaited):
             return False
         return self._is_taken_done(awaited) or self._ends_before(awaited, wait.statement(), function)
+
+    def ends_the_rest(self, step: Step, held: Reached) -> bool:
+        """Whether a step waits for what an earlier wait left of held tasks: by then the others are done as well.
+
+        ``done, pending = await asyncio.wait(tasks, ...)``, and then ``await asyncio.gather(*pending)``.
+        """
+        return any(
+            isinstance(node, nodes.Await)
+            and isinstance(node.value, nodes.Call)
+            and last_word(node.value.func) in {"gather", "wait"}
+            and not is_partial_wait(node.value)
+            and self._names(node.value.func) <= {"asyncio.gather", "asyncio.wait"}
+            and any(self._is_rest(one, held) for one in node.value.args)
+            for node in walk(step.parts)
+        )
+
+    def _is_rest(self, argument: nodes.NodeNG, held: Reached) -> bool:
+        rest = argument.value if isinstance(argument, nodes.Starred) else argument
+        binding = self._facts.names.binding(rest, rest.name) if isinstance(rest, nodes.Name) else None
+        waits = [self._wait_that_gives(store, 1) for store in (binding.nodes if binding is not None else ())]
+        return bool(waits) and all(one is not None and one.args and held.has(one.args[0]) for one in waits)
+
+    def _wait_that_gives(self, store: nodes.NodeNG, place: int) -> nodes.Call | None:
+        """The call of ``asyncio.wait`` of which a store takes the done (0), or the pending (1)."""
+        pair = store.parent
+        if not (
+            isinstance(pair, nodes.Tuple) and pair.elts.index(store) == place and isinstance(pair.parent, nodes.Assign)
+        ):
+            return None
+        waited = pair.parent.value
+        if not isinstance(waited, nodes.Await) or not isinstance(waited.value, nodes.Call):
+            return None
+        return waited.value if self._names(waited.value.func) == {"asyncio.wait"} else None
 
     def _names(self, function: nodes.NodeNG) -> frozenset[str]:
         return frozenset(known_names(self._facts.evaluator.of(function), instance=False) or {""})
@@ -94,18 +127,7 @@ class Finished:
             return False
         binding = self._facts.names.binding(collection, collection.name)
         stores = binding.nodes if binding is not None else ()
-        return bool(stores) and all(self._is_first_of_wait(store) for store in stores)
-
-    def _is_first_of_wait(self, store: nodes.NodeNG) -> bool:
-        pair = store.parent
-        if not (isinstance(pair, nodes.Tuple) and pair.elts[0] is store and isinstance(pair.parent, nodes.Assign)):
-            return False
-        waited = pair.parent.value
-        return (
-            isinstance(waited, nodes.Await)
-            and isinstance(waited.value, nodes.Call)
-            and self._names(waited.value.func) == {"asyncio.wait"}
-        )
+        return bool(stores) and all(self._wait_that_gives(store, 0) is not None for store in stores)
 
     def _holds_finished(self, queue: nodes.NodeNG) -> bool:
         """Whether all that is put into a queue, as far as its module shows, are tasks whose done callback does it."""

@@ -52,9 +52,9 @@ def looks_before(
     for node in _before(facts, function, store.statement()):
         match node:
             case nodes.If() | nodes.While() | nodes.Assert() | nodes.IfExp():
-                looks = _tests_state(facts, node.test, place)
+                looks = _tests_state(facts, function, node.test, place)
             case nodes.Match():
-                looks = _tests_state(facts, node.subject, place)
+                looks = _tests_state(facts, function, node.subject, place)
             case nodes.Try():
                 looks = any(names_slot(one, place) for one in walk(node.body))
             case nodes.Call():
@@ -109,8 +109,11 @@ def _before(facts: Facts, function: nodes.FunctionDef, statement: nodes.NodeNG) 
             yield from walk(step.parts)
 
 
-def _tests_state(facts: Facts, test: nodes.NodeNG, place: Place) -> bool:
-    """Whether a test reads the slot, or something of its owner that changes over the owner's life."""
+def _tests_state(facts: Facts, function: nodes.FunctionDef, test: nodes.NodeNG, place: Place) -> bool:
+    """Whether a test reads the slot, or something of its owner that changes over the owner's life.
+
+    What the function itself has set before the test tells nothing of an earlier call.
+    """
     for node in walk([test]):
         if names_slot(node, place):
             return True
@@ -124,13 +127,20 @@ def _tests_state(facts: Facts, test: nodes.NodeNG, place: Place) -> bool:
                 if _STATUS.search(node.attrname):
                     return True
                 continue
-            if _changes(facts, owner, node.attrname):
+            if _changes(facts, owner, node.attrname) and not _is_set_first(function, node):
                 return True
         elif isinstance(node, nodes.Name) and place.is_global:
             binding = facts.names.binding(node, node.name)
             if binding is not None and isinstance(binding.scope, nodes.Module):
                 return True
     return False
+
+
+def _is_set_first(function: nodes.FunctionDef, attribute: nodes.Attribute) -> bool:
+    """Whether a function stores to an attribute, whatever the case, before it reads it."""
+    text, line = dotted(attribute), attribute.lineno or 0
+    stored = (one for one in function.body if isinstance(one, nodes.Assign) and (one.lineno or 0) < line)
+    return any(dotted(target) == text for one in stored for target in one.targets)
 
 
 def _changes(facts: Facts, owner: nodes.ClassDef, attribute: str) -> bool:

@@ -9,7 +9,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.call_names import may_cancel
 from flake8_task_lifecycle.facts.definitions import is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.targets import ask
-from flake8_task_lifecycle.facts.together import always_runs
+from flake8_task_lifecycle.facts.together import always_runs, is_where_none_is
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -41,7 +41,9 @@ def cancels_what_it_returns(facts: Facts, function: nodes.FunctionDef, members: 
     here = cancels.put_aside(function).union(
         *(texts for place, texts in cancels.by_function(function) if always_runs(place, cancels.under(texts)))
     )
-    given = [one.value for one in facts.tree.returns.get(function, ()) if not _is_nothing(one.value)]
+    concerns = cancels.under(here)
+    returns = [one for one in facts.tree.returns.get(function, ()) if not is_where_none_is(one, concerns)]
+    given = [one.value for one in returns if not _is_nothing(one.value)]
     parts = [names for one in given for _, names in cancels.parts(one, members)]
     return bool(parts) and all(cancels.is_among(names, here) for names in parts)
 

@@ -145,7 +145,10 @@ def _ends_with_what_it_awaits(loop: nodes.While) -> bool:
 
 
 def ends_with_what_it_shields(facts: Facts, function: nodes.FunctionDef, loop: nodes.NodeNG) -> bool:
-    """``while True: try: await shield(task) ... break``: it waits on for one task, and is left once that is done."""
+    """``while True: try: await shield(task) ... break``: it waits on for one task, and is left once that is done.
+
+    So is a loop that waits on until it has a lock.
+    """
     if not isinstance(loop, nodes.While):
         return False
     waits = [node for node in inside(loop) if isinstance(node, nodes.Await | nodes.AsyncFor | nodes.AsyncWith)]
@@ -170,7 +173,12 @@ def ends_with_what_it_shields(facts: Facts, function: nodes.FunctionDef, loop: n
 
 
 def _is_shielded_wait(facts: Facts, awaited: nodes.NodeNG) -> bool:
-    """Whether an awaited expression waits for something that a name holds, and that goes on when the wait does not."""
+    """Whether an awaited expression waits for something that a name holds, and that goes on when the wait does not.
+
+    A lock that others will let go, too.
+    """
+    if isinstance(awaited, nodes.Call) and last_word(awaited.func).strip("_") == "acquire":
+        return True
     if not isinstance(awaited, nodes.Call) or len(awaited.args) != 1 or not dotted(awaited.args[0]):
         return False
     return known_names(facts.evaluator.of(awaited.func), instance=False) == {"asyncio.shield"}
@@ -216,13 +224,15 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
                 return Answer(Known.NO if _GOES_ON.search(word) and not _ENDS.search(word) else Known.YES)
         return _flag(word, wanted)
     if isinstance(test, nodes.Attribute):
+        if _counts(test.statement(), dotted(test)):
+            return Answer(Known.NO)
         answer = _flag(test.attrname, wanted)
         if answer.known is not Known.UNKNOWN or not wanted:
             return answer
         values = facts.evaluator.of(test)
         return Answer(Known.YES) if values == {LITERAL} and _is_boolean(facts, test) else answer
     if isinstance(test, nodes.Name):
-        return _flag(test.name, wanted)
+        return Answer(Known.NO) if _counts(test.statement(), test.name) else _flag(test.name, wanted)
     if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
         operator, state = test.ops[0]
         said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
@@ -255,6 +265,11 @@ def _sets(loop: nodes.NodeNG, place: str) -> bool:
     return any(
         isinstance(node, nodes.AssignName | nodes.AssignAttr) and dotted(node) == place for node in walk(loop.body)
     )
+
+
+def _counts(loop: nodes.NodeNG, place: str) -> bool:
+    """Whether a loop counts what its test asks for: ``while keep_trying: keep_trying -= 1``."""
+    return any(isinstance(node, nodes.AugAssign) and dotted(node.target) == place for node in walk(loop.body))
 
 
 def _is_read_of(node: nodes.NodeNG, source: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.cancelled import cancels_of
 from flake8_task_lifecycle.facts.definitions import is_static, positional
 from flake8_task_lifecycle.facts.readers import (
     Held,
@@ -103,7 +105,11 @@ def _of_value(facts: Facts, value: nodes.NodeNG, depth: int, *, returned: bool =
         reads += [one for one in followed(facts, function, use.names) if may_give(facts, value, one.load)]
     elif use.names:
         return _unknown("bound outside any function")
-    answer = _judge([one for one in reads if not (returned and one.use.fate is Fate.CALLER)])
+    handed_back = [one for one in reads if returned and one.use.fate is Fate.CALLER]
+    answer = _worst(_watched_by_callee(one) for one in handed_back)
+    if not answer.is_no:
+        return answer
+    answer = _judge([one for one in reads if one not in handed_back])
     if not answer.is_no:
         return answer
     drops = any(_is_discard(one) for one in reads)
@@ -189,12 +195,26 @@ def _of_loads(loads: list[Load], depth: int, drops: bool) -> Answer:
 
 def _judge(reads: list[Read], *, drops: bool = False) -> Answer:
     """Whether one of the reads in a function observes the outcome; ``drops``: the dead are not there to be read."""
-    cancels = [_line(one.load) for one in reads if _cancels(one) or _cancelled_by_call(one)]
+    cancels = [one.load for one in reads if _cancels(one) or _cancelled_by_call(one)]
     for one in reads:
-        answer = _judge_read(one, cancels, drops)
+        before = [_line(cancel) for cancel in cancels if not _leaves_before(cancel, one.load)]
+        answer = _judge_read(one, before, drops)
         if not answer.is_no:
             return answer
-    return NOT_OBSERVED if drops else _of_race(reads, cancels)
+    return NOT_OBSERVED if drops else _of_race(reads, [_line(cancel) for cancel in cancels])
+
+
+def _leaves_before(cancel: nodes.NodeNG, other: nodes.NodeNG) -> bool:
+    """Whether a cancel stands in a handler, or under a test, that leaves the function before the other is reached."""
+    child = cancel.statement()
+    while not isinstance(child.parent, nodes.FunctionDef | nodes.Module):
+        around = child.parent
+        if isinstance(around, nodes.ExceptHandler | nodes.If) and not around.parent_of(other):
+            block = around.body if child in around.body else around.orelse
+            if isinstance(block[-1], nodes.Raise | nodes.Return):
+                return True
+        child = around
+    return False
 
 
 def _line(node: nodes.NodeNG) -> int:
@@ -212,6 +232,9 @@ def _judge_read(read: Read, cancels: list[int], drops: bool) -> Answer:
         return _yes(facts, read.load, "its result is read")
     if drops:
         return NOT_OBSERVED
+    watched = _watched_by_callee(read)
+    if not watched.is_no:
+        return watched
     match read.use.fate:
         case Fate.CALLER:
             return _unknown("returned")
@@ -222,6 +245,33 @@ def _judge_read(read: Read, cancels: list[int], drops: bool) -> Answer:
         case Fate.HANDED:
             return _of_handed(read, cancels)
     return NOT_OBSERVED
+
+
+def _watched_by_callee(read: Read) -> Answer:
+    """Whether the task is given to a project function that has a done callback read its outcome."""
+    call = read.load.parent
+    if not isinstance(call, nodes.Call) or read.load not in call.args:
+        return NOT_OBSERVED
+    place = call.args.index(read.load)
+    answers = (ask(read.facts, value, partial(_watches, given=place)) for value in read.facts.evaluator.of(call.func))
+    return next((answer for answer in answers if answer is not None and answer.is_yes), NOT_OBSERVED)
+
+
+def _watches(facts: Facts, function: nodes.FunctionDef, given: int) -> Answer:
+    parameters = positional(function)
+    if enclosing_class(function) is not None and not is_static(function):
+        parameters = parameters[1:]
+    if given >= len(parameters):
+        return NOT_OBSERVED
+    callbacks = (
+        one.attribute.parent.args[0]
+        for one in followed(facts, function, frozenset({parameters[given].name}))
+        if one.method == "add_done_callback"
+        and one.attribute is not None
+        and isinstance(one.attribute.parent, nodes.Call)
+        and one.attribute.parent.args
+    )
+    return _worst(callback_reads(facts, callback) for callback in callbacks)
 
 
 def _yes(facts: Facts, node: nodes.NodeNG, note: str) -> Answer:
@@ -314,11 +364,17 @@ def _cancelled_by_call(read: Read) -> bool:
     call = _call_of_argument(read.load)
     if call is None:
         return False
-    return any(bool(ask(read.facts, value, _has_cancel)) for value in read.facts.evaluator.of(call.func))
+    place = call.args.index(read.load) if read.load in call.args else None
+    question = partial(_has_cancel, place=place)
+    return any(bool(ask(read.facts, value, question)) for value in read.facts.evaluator.of(call.func))
 
 
-def _has_cancel(_facts: Facts, function: nodes.FunctionDef) -> bool:
-    return any(isinstance(node, nodes.Attribute) and node.attrname == "cancel" for node in walk(function.body))
+def _has_cancel(facts: Facts, function: nodes.FunctionDef, place: int | None) -> bool:
+    """Whether a function cancels what it is given at a place, or anything where the place does not show."""
+    if not any(isinstance(node, nodes.Attribute) and node.attrname == "cancel" for node in walk(function.body)):
+        return False
+    found = cancels_of(facts, function)
+    return place is None or function.args.vararg is not None or found is None or place in found[1]
 
 
 def callback_reads(facts: Facts, callback: nodes.NodeNG) -> Answer:

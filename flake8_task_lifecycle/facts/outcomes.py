@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.answers import Answers, place_of
+from flake8_task_lifecycle.facts.definitions import is_generator
 from flake8_task_lifecycle.facts.exceptions import EVERYTHING, Exceptions
+from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import Label, constant_truth, inside, walk
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
@@ -186,12 +189,35 @@ class Outcomes:
                     yield dotted(statement.target), Content.TRUE
             case nodes.Expr():
                 call = statement.value
+                yield from self._set_by_method(call)
                 if isinstance(call, nodes.Call) and isinstance(call.func, nodes.Attribute):
                     word = dotted(call.func.expr)
                     if call.func.attrname in {"append", "add"} and word and _mentions(call.args, knowledge):
                         yield word, Content.TRUE
                     elif call.func.attrname == "set" and not call.args and word:
                         yield f"{word}.is_set()", Content.TRUE
+
+    def _set_by_method(self, expression: nodes.NodeNG) -> Iterator[tuple[str, Content]]:
+        """The flags that a method of the same object, called or awaited in a statement, sets to a constant."""
+        awaited = isinstance(expression, nodes.Await)
+        call = expression.value if awaited else expression
+        if not isinstance(call, nodes.Call) or dotted(getattr(call.func, "expr", None)) != "self":
+            return
+
+        def question(facts: Facts, function: nodes.FunctionDef) -> frozenset[tuple[str, Content]]:
+            if isinstance(function, nodes.AsyncFunctionDef) is not awaited or is_generator(function):
+                return frozenset()
+            return frozenset(
+                (dotted(target), content)
+                for one in takewhile(_goes_on, function.body)
+                if isinstance(one, nodes.Assign)
+                for target in one.targets
+                if dotted(target).startswith("self.")
+                and (content := facts.outcomes.content(one.value, {})) in {Content.TRUE, Content.FALSE}
+            )
+
+        found = [ask(self._facts, value, question) for value in self._facts.evaluator.of(call.func)]
+        yield from frozenset.intersection(*(one or frozenset() for one in found)) if found else ()
 
     def told(self, statement: nodes.NodeNG | None, label: Label, knowledge: Knowledge) -> Knowledge:
         """What is known on one way out of a test, which tells of the names that it asks about."""
@@ -271,6 +297,10 @@ class Outcomes:
             return False
         wanted = "sys.exc_info" if isinstance(value, nodes.Subscript) else "sys.exception"
         return known_names(self._facts.evaluator.of(call.func), instance=False) == {wanted} and not _is_handling(call)
+
+
+def _goes_on(statement: nodes.NodeNG) -> bool:
+    return not any(isinstance(node, nodes.Return | nodes.Raise) for node in walk([statement]))
 
 
 def _find_raised_names(function: nodes.FunctionDef) -> frozenset[str]:

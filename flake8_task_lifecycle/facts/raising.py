@@ -12,7 +12,15 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.lifetimes import endless_loops
-from flake8_task_lifecycle.facts.shelters import ANY, NEVER, Danger, decorator_shelters, exceptions, is_cancellation
+from flake8_task_lifecycle.facts.shelters import (
+    ANY,
+    NEVER,
+    Danger,
+    decorator_shelters,
+    exceptions,
+    is_cancellation,
+    is_translated,
+)
 from flake8_task_lifecycle.facts.shelters import is_seen as seen
 from flake8_task_lifecycle.facts.targets import ask, targets
 from flake8_task_lifecycle.facts.values import NONE, Definition, External, Instance, Value, Values, known_names
@@ -239,15 +247,20 @@ def _is_known_by_name(facts: Facts, function: nodes.Attribute, call: nodes.Call,
         classes = known_names(facts.evaluator.of(receiver), instance=True)
         if last_word(receiver) in library.LOGGER_NAMES or (classes is not None and classes <= {"logging.Logger"}):
             return True
-    if any(not _is_unknown(one) for one in values):
-        return False
     word = last_word(receiver).lower()
     given = len(call.args) + len(call.keywords)
+    is_queue = "queue" in word or word.rpartition("_")[2] in {"q", "inbox", "outbox", "mailbox"}
+    if any(not _is_unknown(one) and not (is_queue and _is_of_another_library(facts, one)) for one in values):
+        return False
     if method in {"wait", "get"}:
         return given == 0
     if method == "put":
-        return given == 1 and ("queue" in word or word.strip("_") in {"q", "inbox", "outbox", "mailbox"})
+        return given == 1 and is_queue
     return method == "acquire" and any(part in word for part in _LOCK_WORDS)
+
+
+def _is_of_another_library(facts: Facts, value: Value) -> bool:
+    return isinstance(value, External) and not facts.evaluator.elsewhere.defines(value.name)
 
 
 def _is_unknown(value: Value) -> bool:
@@ -287,7 +300,7 @@ def _find(facts: Facts, function: nodes.FunctionDef, levels: int) -> Danger:
     return _union(
         danger
         for step, danger in _dangers(facts, function.body, levels - 1)
-        if not seen(facts, step, danger, None, function)
+        if not seen(facts, step, danger, None, function) and not is_translated(facts, step, function)
     )
 
 

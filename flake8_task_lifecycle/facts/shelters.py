@@ -13,7 +13,7 @@ from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.definitions import decorator_names
 from flake8_task_lifecycle.facts.values import Definition, External, Instance
 from flake8_task_lifecycle.flow import walk
-from flake8_task_lifecycle.names import last_word
+from flake8_task_lifecycle.names import dotted, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -78,6 +78,24 @@ def is_cancellation(names: Danger | None) -> bool:
     return names is not None and names <= _CANCELLATION
 
 
+def is_translated(facts: Facts, step: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+    """Whether a broad handler around a step only raises another exception in the place of what the step can raise."""
+    child, parent = step, step.parent
+    while child is not function and parent is not None:
+        if isinstance(parent, nodes.Try) and child in parent.body:
+            broad = next((one for one in parent.handlers if is_broad(facts, one)), None)
+            if broad is not None:
+                return _translates(broad)
+        child, parent = parent, parent.parent
+    return False
+
+
+def _translates(handler: nodes.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    name = handler.name.name if handler.name is not None else ""
+    return _passes_on(handler) and last.exc is not None and dotted(last.exc) != name
+
+
 def is_seen(facts: Facts, step: nodes.NodeNG, danger: Danger, loop: nodes.NodeNG | None, top: nodes.NodeNG) -> bool:
     """Whether something between a step and the end of its function sees every exception the step can raise.
 
@@ -93,7 +111,7 @@ def is_seen(facts: Facts, step: nodes.NodeNG, danger: Danger, loop: nodes.NodeNG
                     return True
             case nodes.ExceptHandler():
                 if inside and child in parent.body and any(is_broad(facts, one) for one in parent.parent.handlers):
-                    return True
+                    return loop is not None or not (isinstance(step, nodes.Raise) and _translates(parent))
             case nodes.With() if child in parent.body:
                 if any(context_takes(facts, context, danger, inside) for context, _ in parent.items):
                     return True

@@ -187,7 +187,10 @@ def _reaching(facts: Facts, name: nodes.Name, binding: Binding) -> Sequence[node
 
 
 def _awaited_parameters(function: nodes.FunctionDef) -> Iterator[str]:
-    """The parameters whose coroutine an ``async def`` awaits itself: ``await coro``, ``await function(...)``."""
+    """The parameters whose coroutine an ``async def`` awaits itself: ``await coro``, ``await function(...)``.
+
+    One that calls again and again what it is given stands for itself: it is its own loop that runs.
+    """
     if not isinstance(function, nodes.AsyncFunctionDef):
         return
     parameters = {one.name for one in positional(function)}
@@ -196,8 +199,16 @@ def _awaited_parameters(function: nodes.FunctionDef) -> Iterator[str]:
             value = node.value
             if isinstance(value, nodes.Call) and isinstance(value.func, nodes.Name):
                 value = value.func
-            if isinstance(value, nodes.Name) and value.name in parameters:
+            if isinstance(value, nodes.Name) and value.name in parameters and not _is_repeated(node, function):
                 yield value.name
+
+
+def _is_repeated(node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+    while node is not function:
+        if isinstance(node, nodes.While | nodes.For):
+            return True
+        node = node.parent
+    return False
 
 
 def given_to(function: nodes.FunctionDef, call: nodes.Call, parameters: Iterator[str]) -> nodes.NodeNG | None:

@@ -49,6 +49,20 @@ def always_runs(place: nodes.NodeNG, concerns: Concerns) -> bool:
     return isinstance(own.parent, nodes.FunctionDef)
 
 
+def is_where_none_is(statement: nodes.NodeNG, concerns: Concerns) -> bool:
+    """Whether a statement runs only where there is nothing to cancel: ``if not task: return``."""
+    around = statement.parent
+    if not isinstance(around, nodes.If) or statement not in around.body:
+        return False
+    test = around.test
+    if isinstance(test, nodes.UnaryOp):
+        return test.op == "not" and concerns(test.operand)
+    if not isinstance(test, nodes.Compare) or len(test.ops) != 1:
+        return False
+    operator, other = test.ops[0]
+    return operator == "is" and isinstance(other, nodes.Const) and other.value is None and concerns(test.left)
+
+
 def _is_conditional_on_itself(own: nodes.NodeNG, concerns: Concerns) -> bool:
     around = own.parent
     return isinstance(around, nodes.If) and own in around.body and _asks_whether_it_runs(around.test, concerns)

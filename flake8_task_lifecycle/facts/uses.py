@@ -300,6 +300,8 @@ class Uses:
         use = self._parameter_use(call, argument)
         if use is not None:
             return use
+        if _is_log_line(call, argument):
+            return FORGOTTEN
         return Use(Fate.HANDED, f"callee:{dotted(function) or last_word(function) or 'call'}")
 
     @staticmethod
@@ -322,3 +324,15 @@ class Uses:
             or (isinstance(value, External) and self._evaluator.elsewhere.defines(value.name))
             for value in self._evaluator.of(function)
         )
+
+
+def _is_log_line(call: nodes.Call, argument: nodes.NodeNG) -> bool:
+    """``Service._debug("started %r", task)``: a method of a logger under another name writes a value into a text."""
+    text = call.args[0] if call.args else None
+    return (
+        last_word(call.func).strip("_") in library.LOG_METHODS
+        and argument is not text
+        and isinstance(text, nodes.Const)
+        and isinstance(text.value, str)
+        and ("%" in text.value or "{" in text.value)
+    )
