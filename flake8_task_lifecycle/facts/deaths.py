@@ -11,6 +11,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.lifetimes import long_lived_spawn
 from flake8_task_lifecycle.facts.observed import observed
+from flake8_task_lifecycle.facts.owners import Ownership
 from flake8_task_lifecycle.facts.raising import Risk, risk
 from flake8_task_lifecycle.facts.shelters import catches_broadly
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
@@ -67,12 +68,19 @@ def _death(facts: Facts, spawn: Spawn) -> Death | None:
         return None
     return Death(
         facts.source.span_of(spawn.node),
-        ownership.name if ownership.owner == "unknown" or ownership.owner.startswith("local:") else ownership.owner,
+        _written(ownership),
         facts.coroutines.name(spawn.coroutine),
         known[0].step,
         qualified_name(spawn.node),
         (facts.evidence(spawn.node, "spawned here"), known[0].evidence),
     )
+
+
+def _written(ownership: Ownership) -> str:
+    """How what holds a task is written; "" for one that only its wrapper keeps."""
+    if ownership.owner == "nobody":
+        return ""
+    return ownership.name if ownership.owner == "unknown" or ownership.owner.startswith("local:") else ownership.owner
 
 
 def _risks(facts: Facts, function: nodes.FunctionDef) -> _Risks:
