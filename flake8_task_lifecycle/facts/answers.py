@@ -20,7 +20,7 @@ from flake8_task_lifecycle.facts.definitions import (
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
-from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
+from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -113,6 +113,14 @@ def throws_it_elsewhere(facts: Facts, handler: nodes.ExceptHandler) -> bool:
         for word in ("throw", "athrow")
         for call in facts.tree.calls.get(word, ())
     )
+
+
+def is_raised_around(facts: Facts, function: nodes.FunctionDef, name: str) -> bool:
+    """Whether a function around a nested one raises by the name of a variable that both share."""
+    outer = enclosing_function(function)
+    while outer is not None and name not in outer.locals:
+        outer = enclosing_function(outer)
+    return outer is not None and name in facts.outcomes.raised_names(outer)
 
 
 def _is_tested(node: nodes.NodeNG) -> bool:

@@ -25,7 +25,7 @@ from flake8_task_lifecycle.facts.absorbers import (
     Site,
 )
 from flake8_task_lifecycle.facts.anew import waits_anew
-from flake8_task_lifecycle.facts.answers import asks_about, throws_it_elsewhere
+from flake8_task_lifecycle.facts.answers import asks_about, is_raised_around, throws_it_elsewhere
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
 from flake8_task_lifecycle.facts.asking import Asking
 from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
@@ -230,11 +230,25 @@ class Handlers:
                 target == site.graph.exit for target, label in site.graph.steps[step].edges if label is not Label.RAISE
             ):
                 statement = site.graph.steps[step].statement
-                if not self._hands_on(statement, knowledge, site.within) and not _leaves_it_to_with(
-                    site, statement, knowledge
+                if not (
+                    self._hands_on(statement, knowledge, site.within)
+                    or _leaves_it_to_with(site, statement, knowledge)
+                    or self._is_kept_around(site, step)
                 ):
                     return True
         return False
+
+    def _is_kept_around(self, site: Site, step: int) -> bool:
+        """Whether a variable of the function around, which raises by that name, holds the exception after a step."""
+        shared = self._facts.tree.nonlocals.get(site.function)
+        if not shared:
+            return False
+        ending = site.graph.steps[step]
+        known = self._facts.outcomes.after(ending.statement, ending.parts, site.journey.known[step])
+        return any(
+            known.get(name) is Content.EXCEPTION and is_raised_around(self._facts, site.function, name)
+            for name in shared
+        )
 
     def _hands_on(
         self, statement: nodes.NodeNG | None, knowledge: Knowledge, within: nodes.ExceptHandler | None

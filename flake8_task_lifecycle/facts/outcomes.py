@@ -49,7 +49,7 @@ class Outcomes:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._exceptions: Exceptions = facts.exceptions
-        self._raised_names = cache(_find_raised_names)
+        self.raised_names = cache(_find_raised_names)
         self._stored_by = cache(_find_stored)
         self.answers = Answers(facts)
 
@@ -261,7 +261,7 @@ class Outcomes:
             isinstance(value, nodes.Call)
             and function is not None
             and _mentions([value], knowledge)
-            and dotted(target) in self._raised_names(function)
+            and dotted(target) in self.raised_names(function)
         )
 
     def _is_exception_in_flight(self, value: nodes.NodeNG | None) -> bool:
@@ -274,6 +274,7 @@ class Outcomes:
 
 
 def _find_raised_names(function: nodes.FunctionDef) -> frozenset[str]:
+    """The names by which a function itself raises."""
     raised = (node.exc for node in inside(function) if isinstance(node, nodes.Raise) and node.exc is not None)
     return frozenset(filter(None, map(dotted, raised)))
 
