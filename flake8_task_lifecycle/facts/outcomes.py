@@ -15,6 +15,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.answers import Answers, place_of
 from flake8_task_lifecycle.facts.exceptions import EVERYTHING, Exceptions
+from flake8_task_lifecycle.facts.flags import set_by_call, tested_by_loops
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import Label, constant_truth, inside, walk
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
@@ -51,6 +52,7 @@ class Outcomes:
         self._exceptions: Exceptions = facts.exceptions
         self.raised_names = cache(_find_raised_names)
         self._stored_by = cache(_find_stored)
+        self._tested_by_loops = cache(tested_by_loops)
         self.answers = Answers(facts)
 
     @staticmethod
@@ -186,12 +188,22 @@ class Outcomes:
                     yield dotted(statement.target), Content.TRUE
             case nodes.Expr():
                 call = statement.value
+                yield from self._set_by_call(statement)
                 if isinstance(call, nodes.Call) and isinstance(call.func, nodes.Attribute):
                     word = dotted(call.func.expr)
                     if call.func.attrname in {"append", "add"} and word and _mentions(call.args, knowledge):
                         yield word, Content.TRUE
                     elif call.func.attrname == "set" and not call.args and word:
                         yield f"{word}.is_set()", Content.TRUE
+
+    def _set_by_call(self, statement: nodes.Expr) -> Iterator[tuple[str, Content]]:
+        """The flags that a method of the same object sets, as far as a loop of the function goes on by them."""
+        function = enclosing_function(statement)
+        tested = self._tested_by_loops(function) if function is not None else frozenset()
+        if tested:
+            for name, value in set_by_call(self._facts, statement):
+                if name.removesuffix(".is_set()") in tested:
+                    yield name, Content.TRUE if value else Content.FALSE
 
     def told(self, statement: nodes.NodeNG | None, label: Label, knowledge: Knowledge) -> Knowledge:
         """What is known on one way out of a test, which tells of the names that it asks about."""
