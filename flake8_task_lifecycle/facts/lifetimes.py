@@ -201,6 +201,8 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES if constant is wanted else Known.NO)
     if isinstance(test, nodes.UnaryOp) and test.op == "not":
         return _test_goes_on(facts, test.operand, not wanted)
+    if isinstance(test, nodes.Name | nodes.Attribute) and _counts(test.statement(), dotted(test)):
+        return Answer(Known.NO, "it counts")
     if wanted and _reads_from(test):
         return Answer(Known.YES)
     if isinstance(test, nodes.Await):
@@ -254,6 +256,14 @@ def _sets(loop: nodes.NodeNG, place: str) -> bool:
     """Whether a loop itself gives what its test asks for another value."""
     return any(
         isinstance(node, nodes.AssignName | nodes.AssignAttr) and dotted(node) == place for node in walk(loop.body)
+    )
+
+
+def _counts(loop: nodes.NodeNG, place: str) -> bool:
+    """``while keep_trying: ... keep_trying -= 1``: the loop itself counts what its test asks for."""
+    return any(
+        isinstance(node, nodes.AugAssign) and node.op in {"-=", "+="} and dotted(node.target) == place
+        for node in walk(loop.body)
     )
 
 
