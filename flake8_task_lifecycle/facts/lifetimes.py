@@ -304,6 +304,8 @@ def _way_out(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> str:
     for node in walk(loop.body):
         if _is_timeout(node) and leaves(node.body, loop) and not _handles_error(node, loop):
             return "it ends when a wait times out"
+        if isinstance(node, nodes.Return) and _gives_what_it_waited_for(loop, node) and not _handles_error(node, loop):
+            return "it ends with what it waits for"
         if isinstance(node, nodes.If) and leaves(node.body, loop) and not isinstance(loop, nodes.AsyncFor):
             if _is_empty_read(loop, node.test) and not _handles_error(node, loop):
                 return "it ends on an empty read"
@@ -371,15 +373,23 @@ def _handles_error(node: nodes.NodeNG, loop: Loop) -> bool:
 
 def _is_empty_read(loop: Loop, test: nodes.NodeNG) -> bool:
     """``data = await read()`` and then ``if not data: break``; a sentinel taken from a queue is a request instead."""
-    name = _emptied(test)
-    if not name:
-        return False
-    made = [
+    made = _made_in(loop, _emptied(test))
+    return bool(made) and all(isinstance(value, nodes.Await) and not _is_queue_get(value) for value in made)
+
+
+def _made_in(loop: Loop, name: str) -> list[nodes.NodeNG | None]:
+    """The values that a loop binds a name to; None for a store that is no plain assignment."""
+    return [
         getattr(node.parent, "value", None)
         for node in walk(loop.body)
         if isinstance(node, nodes.AssignName) and node.name == name
     ]
-    return bool(made) and all(isinstance(value, nodes.Await) and not _is_queue_get(value) for value in made)
+
+
+def _gives_what_it_waited_for(loop: Loop, statement: nodes.Return) -> bool:
+    """``answer = await receive()`` and then ``if answer.id == wanted: return answer``."""
+    made = _made_in(loop, _bare(statement.value)) if isinstance(statement.value, nodes.Name) else []
+    return bool(made) and all(isinstance(value, nodes.Await) for value in made)
 
 
 def _emptied(test: nodes.NodeNG) -> str:
