@@ -200,7 +200,7 @@ class Cancellations:
         for spawn in spawns:
             use = self._facts.uses.of(spawn.value)
             fates = {one.fate for one in (use, *self._facts.owners.aliases(spawn.value, use))}
-            if fates & {Fate.HANDED, Fate.CALLER}:
+            if Fate.HANDED in fates or (Fate.CALLER in fates and self._facts.held.callers_may_end(spawn)):
                 return "handed on where it is spawned"
             if kept_elsewhere(self._facts, spawn) is not Waited.NO:
                 return "kept by the wrapper that spawns it"
