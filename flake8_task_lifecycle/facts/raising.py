@@ -14,7 +14,7 @@ from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, i
 from flake8_task_lifecycle.facts.lifetimes import endless_loops
 from flake8_task_lifecycle.facts.shelters import ANY, NEVER, Danger, decorator_shelters, exceptions, is_cancellation
 from flake8_task_lifecycle.facts.shelters import is_seen as seen
-from flake8_task_lifecycle.facts.targets import ask, targets
+from flake8_task_lifecycle.facts.targets import ask, spawned_functions, targets
 from flake8_task_lifecycle.facts.values import NONE, Definition, External, Instance, Value, Values, known_names
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Evidence
@@ -194,7 +194,7 @@ def _of_awaitable(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
     if _is_plain_future(facts, value):
         return NEVER
     if not isinstance(value, nodes.Call):
-        return ANY
+        return _of_held_task(facts, value, levels)
     values = facts.evaluator.of(value.func)
     names = known_names(values, instance=False)
     if names is not None:
@@ -223,6 +223,26 @@ def _is_plain_future(facts: Facts, value: nodes.NodeNG) -> bool:
         return False
     classes = known_names(facts.evaluator.of(value), instance=True)
     return classes is not None and all(name.rpartition(".")[2] == "Future" for name in classes)
+
+
+def _of_held_task(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
+    """What awaiting an attribute brings that holds tasks of known coroutines alone; ANY for whatever else it is."""
+    owner = facts.evaluator.classes.of_self(value.expr) if isinstance(value, nodes.Attribute) else None
+    if owner is None:
+        return ANY
+    stored = [store.parent for store in facts.evaluator.classes.stores(owner, value.attrname)]
+    if not all(isinstance(one, nodes.Assign | nodes.AnnAssign) for one in stored):
+        return ANY
+    made = [one.value for one in stored if one.value is not None and not _is_none(one.value)]
+    spawns = [facts.spawns.of(one) if isinstance(one, nodes.Call) else None for one in made]
+    run = [spawned_functions(facts, spawn) if spawn is not None else () for spawn in spawns]
+    if not run or not all(run):
+        return ANY
+    return _union(_of_coroutine(facts, one, levels) for found in run for one in found)
+
+
+def _is_none(value: nodes.NodeNG) -> bool:
+    return isinstance(value, nodes.Const) and value.value is None
 
 
 def _of_gather(facts: Facts, call: nodes.Call, levels: int) -> Danger:
