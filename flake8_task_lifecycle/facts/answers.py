@@ -127,4 +127,24 @@ def _is_tested(node: nodes.NodeNG) -> bool:
     parent = node.parent
     while isinstance(parent, nodes.UnaryOp | nodes.BoolOp | nodes.Await):
         node, parent = parent, parent.parent
+    if isinstance(parent, nodes.Assign) and len(parent.targets) == 1:
+        return any(_is_part_of_test(one) for one in _readings(parent.targets[0]))
+    return isinstance(parent, nodes.If | nodes.While | nodes.IfExp) and parent.test is node
+
+
+def _readings(target: nodes.NodeNG) -> list[nodes.NodeNG]:
+    """What reads a local, and the attributes that are read off it, in the handler that stores it."""
+    handler = target.parent
+    while handler is not None and not isinstance(handler, nodes.ExceptHandler):
+        handler = handler.parent
+    if not isinstance(target, nodes.AssignName) or handler is None:
+        return []
+    loads = [node for node in walk(handler.body) if isinstance(node, nodes.Name) and node.name == target.name]
+    return [one.parent if isinstance(one.parent, nodes.Attribute) else one for one in loads]
+
+
+def _is_part_of_test(node: nodes.NodeNG) -> bool:
+    parent = node.parent
+    while isinstance(parent, nodes.UnaryOp | nodes.BoolOp):
+        node, parent = parent, parent.parent
     return isinstance(parent, nodes.If | nodes.While | nodes.IfExp) and parent.test is node

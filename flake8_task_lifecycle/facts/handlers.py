@@ -144,11 +144,17 @@ class Handlers:
         return Answer(Known.YES), looping, site
 
     def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
-        """Whether a handler raises what a function that cannot be followed says so of, or does not say so of."""
-        return asks_about(handler) and any(
-            site is not None and self.raises(site)
-            for supposed in (Content.FALSE, Content.TRUE)
-            for site in [self.site(handler, function, supposed=supposed)]
+        """Whether a handler raises what a function that cannot be followed says so of, or does not say so of.
+
+        An entry coroutine may as well come to its end then.
+        """
+        if not asks_about(handler):
+            return False
+        is_entry = self._facts.entries.is_entry(function).is_yes
+        sites = [self.site(handler, function, supposed=supposed) for supposed in (Content.FALSE, Content.TRUE)]
+        return any(
+            site is not None and (self.raises(site) or (is_entry and not self._goes_on(site) and self.ends(site)))
+            for site in sites
         )
 
     def waits(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> list[nodes.NodeNG]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Content(Enum):
     """What a name is known to hold: the caught exception, something true, something false, None.
 
-    ``SEEN_TRUE`` and ``SEEN_FALSE``: what a test has just shown, until other code may have changed it.
+    ``SEEN_TRUE`` and ``SEEN_FALSE``: what a test has just shown, until other code may have changed it. ``VERDICT``:
+    what a function that cannot be followed says of the exception; so do its attributes.
     """
 
     EXCEPTION = "exception"
@@ -36,6 +37,7 @@ class Content(Enum):
     NONE = "none"
     SEEN_TRUE = "seen true"
     SEEN_FALSE = "seen false"
+    VERDICT = "verdict"
 
 
 Knowledge = Mapping[str, Content]
@@ -101,6 +103,8 @@ class Outcomes:
                 answer = self._called_exit(test.value)
                 return self._supposed(test.value, knowledge) if answer is None else answer
         content = knowledge.get(dotted(test))
+        if _is_verdict(test, knowledge):
+            content = knowledge.get(_SUPPOSED)
         if content is not None:
             return content in _HOLDING
         return constant_truth(test)
@@ -181,6 +185,8 @@ class Outcomes:
                 content = self.content(statement.value, knowledge)
                 if content is None and any(self._is_made_to_raise(target, statement, knowledge) for target in targets):
                     content = Content.TRUE
+                elif self._is_judged(statement.value, knowledge):
+                    content = Content.VERDICT
                 if content is not None:
                     yield from ((dotted(target), content) for target in targets if dotted(target))
             case nodes.AugAssign() if statement.op == "|=" and dotted(statement.target):
@@ -265,6 +271,11 @@ class Outcomes:
             return None if outcome is None else Content.TRUE if outcome else Content.FALSE
         return None
 
+    def _is_judged(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> bool:
+        """Whether a value is what a function that cannot be followed says of the exception."""
+        call = value.value if isinstance(value, nodes.Await) else value
+        return isinstance(call, nodes.Call) and self._supposed(call, knowledge) is not None
+
     def _is_made_to_raise(self, target: nodes.NodeNG, statement: nodes.NodeNG, knowledge: Knowledge) -> bool:
         """Whether a name takes what a call makes of the exception, and the function raises by that name."""
         value = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
@@ -289,6 +300,12 @@ def _find_raised_names(function: nodes.FunctionDef) -> frozenset[str]:
     """The names by which a function itself raises."""
     raised = (node.exc for node in inside(function) if isinstance(node, nodes.Raise) and node.exc is not None)
     return frozenset(filter(None, map(dotted, raised)))
+
+
+def _is_verdict(test: nodes.NodeNG, knowledge: Knowledge) -> bool:
+    """``if verdict.retry``, ``if verdict``: a test of what was said of the exception."""
+    said = test.expr if isinstance(test, nodes.Attribute) else test
+    return isinstance(said, nodes.Name) and knowledge.get(said.name) is Content.VERDICT
 
 
 def _is_handling(node: nodes.NodeNG) -> bool:
