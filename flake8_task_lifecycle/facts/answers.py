@@ -17,7 +17,7 @@ from flake8_task_lifecycle.facts.definitions import (
     is_static,
     positional,
 )
-from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.targets import ask, bound_calls
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
@@ -105,14 +105,45 @@ def asks_about(handler: nodes.ExceptHandler) -> bool:
 
 
 def throws_it_elsewhere(facts: Facts, handler: nodes.ExceptHandler) -> bool:
-    """``generator.throw(error)``, ``greenlet.throw(*sys.exc_info())``: what waits there sees the exception."""
+    """``generator.throw(error)``, ``greenlet.throw(*sys.exc_info())``: what waits there sees the exception.
+
+    So does a generator of the project that raises, by what it yielded: ``for attempt in retry(): attempt.fail(error)``.
+    """
     name = handler.name.name if handler.name is not None else ""
-    return any(
+    return (bool(name) and _is_given_back(facts, handler, name)) or any(
         handler.parent_of(call)
         and any((name and dotted(one) == name) or last_word(one) == "exc_info" for one in walk(call.args))
         for word in ("throw", "athrow")
         for call in facts.tree.calls.get(word, ())
     )
+
+
+def _is_given_back(facts: Facts, handler: nodes.ExceptHandler, name: str) -> bool:
+    """Whether a handler gives the exception to what the generator of a loop around it yielded."""
+    given = {
+        node.func.expr.name
+        for node in walk(handler.body)
+        if isinstance(node, nodes.Call)
+        and isinstance(node.func, nodes.Attribute)
+        and isinstance(node.func.expr, nodes.Name)
+        and any(isinstance(one, nodes.Name) and one.name == name for one in node.args)
+    }
+    loop = handler.parent
+    while given and loop is not None and not isinstance(loop, nodes.FunctionDef):
+        if isinstance(loop, nodes.For) and isinstance(loop.target, nodes.AssignName) and loop.target.name in given:
+            calls = bound_calls(facts, loop.iter) if isinstance(loop.iter, nodes.Name) else [loop.iter]
+            made_by = [one.func for one in calls if isinstance(one, nodes.Call)]
+            return bool(made_by) and all(
+                ask(facts, value, _is_raising_generator) is True
+                for function in made_by
+                for value in facts.evaluator.of(function)
+            )
+        loop = loop.parent
+    return False
+
+
+def _is_raising_generator(_facts: Facts, function: nodes.FunctionDef) -> bool:
+    return is_generator(function) and any(isinstance(node, nodes.Raise) for node in walk(function.body))
 
 
 def is_raised_around(facts: Facts, function: nodes.FunctionDef, name: str) -> bool:
