@@ -120,26 +120,33 @@ def throws_it_elsewhere(facts: Facts, handler: nodes.ExceptHandler) -> bool:
 
 def _is_given_back(facts: Facts, handler: nodes.ExceptHandler, name: str) -> bool:
     """Whether a handler gives the exception to what the generator of a loop around it yielded."""
-    given = {
-        node.func.expr.name
-        for node in walk(handler.body)
-        if isinstance(node, nodes.Call)
-        and isinstance(node.func, nodes.Attribute)
-        and isinstance(node.func.expr, nodes.Name)
-        and any(isinstance(one, nodes.Name) and one.name == name for one in node.args)
-    }
     loop = handler.parent
-    while given and loop is not None and not isinstance(loop, nodes.FunctionDef):
-        if isinstance(loop, nodes.For) and isinstance(loop.target, nodes.AssignName) and loop.target.name in given:
-            calls = bound_calls(facts, loop.iter) if isinstance(loop.iter, nodes.Name) else [loop.iter]
-            made_by = [one.func for one in calls if isinstance(one, nodes.Call)]
-            return bool(made_by) and all(
-                ask(facts, value, _is_raising_generator) is True
-                for function in made_by
-                for value in facts.evaluator.of(function)
-            )
+    while loop is not None and not isinstance(loop, nodes.FunctionDef):
+        if isinstance(loop, nodes.For) and isinstance(loop.target, nodes.AssignName):
+            given = _is_given_to(handler, loop.target.name, name)
+            return given and _is_over_raising_generator(facts, loop.iter)
         loop = loop.parent
     return False
+
+
+def _is_given_to(handler: nodes.ExceptHandler, receiver: str, name: str) -> bool:
+    return any(
+        isinstance(node, nodes.Call)
+        and isinstance(node.func, nodes.Attribute)
+        and dotted(node.func.expr) == receiver
+        and any(isinstance(one, nodes.Name) and one.name == name for one in node.args)
+        for node in walk(handler.body)
+    )
+
+
+def _is_over_raising_generator(facts: Facts, iterable: nodes.NodeNG) -> bool:
+    calls = bound_calls(facts, iterable) if isinstance(iterable, nodes.Name) else [iterable]
+    made_by = [one.func for one in calls if isinstance(one, nodes.Call)]
+    return bool(made_by) and all(
+        ask(facts, value, _is_raising_generator) is True
+        for function in made_by
+        for value in facts.evaluator.of(function)
+    )
 
 
 def _is_raising_generator(_facts: Facts, function: nodes.FunctionDef) -> bool:

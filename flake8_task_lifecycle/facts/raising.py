@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _TIMEOUT: Danger = frozenset({"builtins.TimeoutError"})
+_CANCELLED: Danger = frozenset({"asyncio.CancelledError"})
 _LEVELS = 3
 _LOCKS = frozenset(
     {f"{home}.{name}" for home in ("asyncio", "anyio", "trio") for name in ("Lock", "Semaphore", "Condition")}
@@ -226,7 +227,10 @@ def _is_plain_future(facts: Facts, value: nodes.NodeNG) -> bool:
 
 
 def _of_held_task(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
-    """What awaiting an attribute brings that holds tasks of known coroutines alone; ANY for whatever else it is."""
+    """What awaiting an attribute brings that holds tasks of known coroutines alone; ANY for whatever else it is.
+
+    One that somebody has cancelled brings that to whoever awaits it.
+    """
     owner = facts.evaluator.classes.of_self(value.expr) if isinstance(value, nodes.Attribute) else None
     if owner is None:
         return ANY
@@ -238,7 +242,7 @@ def _of_held_task(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
     run = [spawned_functions(facts, spawn) if spawn is not None else () for spawn in spawns]
     if not run or not all(run):
         return ANY
-    return _union(_of_coroutine(facts, one, levels) for found in run for one in found)
+    return _union(iter((_CANCELLED, *(_of_coroutine(facts, one, levels) for found in run for one in found))))
 
 
 def _is_none(value: nodes.NodeNG) -> bool:
