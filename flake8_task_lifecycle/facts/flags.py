@@ -26,14 +26,17 @@ def tested_by_loops(function: nodes.FunctionDef) -> frozenset[str]:
     )
 
 
-def set_by_call(facts: Facts, statement: nodes.Expr) -> Iterator[tuple[str, bool]]:
-    """What a statement that calls a method of the object itself sets there, with the value or, of an event, True.
+def own_call(statement: nodes.Expr) -> nodes.Call | None:
+    """The call of a method of the object itself that a statement is; None for any other."""
+    call = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
+    return call if isinstance(call, nodes.Call) and dotted(call.func).startswith(_OWN) else None
+
+
+def set_by_call(facts: Facts, call: nodes.Call) -> Iterator[tuple[str, bool]]:
+    """What a call of a method of the object itself sets there, with the value or, of an event, True.
 
     Of an event by the test of it: ``self._stopping.is_set()``.
     """
-    call = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
-    if not isinstance(call, nodes.Call) or not dotted(call.func).startswith(_OWN):
-        return
     answers = [ask(facts, value, _sets) for value in facts.evaluator.of(call.func)]
     if answers and all(answer is not None for answer in answers):
         common = set.intersection(*(set(answer or ()) for answer in answers))

@@ -15,7 +15,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.answers import Answers, place_of
 from flake8_task_lifecycle.facts.exceptions import EVERYTHING, Exceptions
-from flake8_task_lifecycle.facts.flags import set_by_call, tested_by_loops
+from flake8_task_lifecycle.facts.flags import own_call, set_by_call, tested_by_loops
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import Label, constant_truth, inside, walk
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
@@ -204,10 +204,11 @@ class Outcomes:
 
     def _set_by_call(self, statement: nodes.Expr) -> Iterator[tuple[str, Content]]:
         """The flags that a method of the same object sets, as far as a loop of the function goes on by them."""
-        function = enclosing_function(statement)
+        call = own_call(statement)
+        function = enclosing_function(statement) if call is not None else None
         tested = self._tested_by_loops(function) if function is not None else frozenset()
-        if tested:
-            for name, value in set_by_call(self._facts, statement):
+        if call is not None and tested:
+            for name, value in set_by_call(self._facts, call):
                 if name.removesuffix(".is_set()") in tested:
                     yield name, Content.TRUE if value else Content.FALSE
 
