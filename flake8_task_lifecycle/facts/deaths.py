@@ -80,7 +80,8 @@ def _written(ownership: Ownership) -> str:
     """How what holds a task is written; "" for one that only its wrapper keeps."""
     if ownership.owner == "nobody":
         return ""
-    return ownership.name if ownership.owner == "unknown" or ownership.owner.startswith("local:") else ownership.owner
+    owner = ownership.owner.removeprefix("closure:")
+    return ownership.name if owner == "unknown" or owner.startswith("local:") else owner
 
 
 def _risks(facts: Facts, function: nodes.FunctionDef) -> _Risks:

@@ -41,6 +41,7 @@ _TIME_LIMITS = frozenset(
     {"asyncio.timeout", "asyncio.timeout_at", "async_timeout.timeout", "async_timeout.timeout_at"}
     | {"anyio.fail_after", "trio.fail_after"}
 )
+_KNOWN_LIBRARIES = frozenset({"asyncio", "anyio", "trio", "builtins"})
 _LOCK_WORDS = ("lock", "sem", "cond", "mutex")
 
 
@@ -263,7 +264,7 @@ def _is_known_by_name(facts: Facts, function: nodes.Attribute, call: nodes.Call,
         classes = known_names(facts.evaluator.of(receiver), instance=True)
         if last_word(receiver) in library.LOGGER_NAMES or (classes is not None and classes <= {"logging.Logger"}):
             return True
-    if any(not _is_unknown(one) for one in values):
+    if any(not _is_unknown(one) and not _is_of_elsewhere(facts, one) for one in values):
         return False
     word = last_word(receiver).lower()
     given = len(call.args) + len(call.keywords)
@@ -276,6 +277,15 @@ def _is_known_by_name(facts: Facts, function: nodes.Attribute, call: nodes.Call,
 
 def _is_unknown(value: Value) -> bool:
     return value == NONE or not isinstance(value, Definition | External | Instance)
+
+
+def _is_of_elsewhere(facts: Facts, value: Value) -> bool:
+    """Whether a value is known by its name alone, which is of no module of the project and of no known library."""
+    return (
+        isinstance(value, External)
+        and value.name.partition(".")[0] not in _KNOWN_LIBRARIES
+        and not facts.elsewhere.defines(value.name)
+    )
 
 
 def _of_coroutine(facts: Facts, function: Value, levels: int) -> Danger:
