@@ -19,11 +19,11 @@ _RECEIVER = re.compile(r"[ \t]+(?:[\w.]|\(\))*$")
 _RECEIVER_BACKWARDS = re.compile(r"(?:[\w.]|\)\()*")
 _OPENED = re.compile(r"[ \t]*\(")
 _USED = re.compile(r"\s*(?:[(,)\]};#\n]|$|(?:if|else|or|and|for|in|as|is)\b|[=!]=)")
-_PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*[A-Z]\w*)")
+_PROMISE = re.compile(r"[^:]*?\)[ \t]*->[ \t]*[\"']?((?:\w+\.)*_*[A-Z]\w*)")
 # A class after the colon of an annotation or the sign of an assignment, behind a name.
 _CLASS_AFTER = re.compile(
     r"[ \t]*[:=][ \t]*(?:await[ \t]+)?[\"']?(?:(?:\w+\.)?Optional\[[\"']?)?"
-    r"((?:[^\W\dA-Z]\w*\.|[A-Z]\w*\.)*[A-Z]\w*)"
+    r"((?:[^\W\dA-Z]\w*\.|[A-Z]\w*\.)*_*[A-Z]\w*)"
 )
 _BEFORE_CLASS = (" ", ":", "=", "\t")
 _RETURNED_CALL = re.compile(rf"\breturn\b({_LINE})")

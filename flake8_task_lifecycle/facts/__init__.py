@@ -24,6 +24,7 @@ from flake8_task_lifecycle.facts.frames import frame_of
 from flake8_task_lifecycle.facts.handlers import Handlers
 from flake8_task_lifecycle.facts.holders import Holders
 from flake8_task_lifecycle.facts.joined import Joined
+from flake8_task_lifecycle.facts.kept_itself import keeps_itself
 from flake8_task_lifecycle.facts.leaks import Leaks
 from flake8_task_lifecycle.facts.observed import observed
 from flake8_task_lifecycle.facts.outcomes import Outcomes
@@ -177,8 +178,8 @@ class Facts:
     @cached_property
     def tasks(self) -> list[Task]:
         """Every spawn of the file with its owner, in source order."""
-        ends = partial(observed, self)
-        return [task_of(spawn, self.owners, self.coroutines, self.source, ends) for spawn in self.spawns.all()]
+        ends, keeps = partial(observed, self), partial(keeps_itself, self)
+        return [task_of(spawn, self.owners, self.coroutines, self.source, ends, keeps) for spawn in self.spawns.all()]
 
 
 def facts_of(tree: ast.Module, source: Source, options: Options) -> Facts:

@@ -17,10 +17,10 @@ from flake8_task_lifecycle.facts.definitions import (
     is_static,
     positional,
 )
-from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.targets import ask, bound_calls
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
-from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
+from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -105,9 +105,12 @@ def asks_about(handler: nodes.ExceptHandler) -> bool:
 
 
 def throws_it_elsewhere(facts: Facts, handler: nodes.ExceptHandler) -> bool:
-    """``generator.throw(error)``, ``greenlet.throw(*sys.exc_info())``: what waits there sees the exception."""
+    """``generator.throw(error)``, ``greenlet.throw(*sys.exc_info())``: what waits there sees the exception.
+
+    So does a generator of the project that raises, by what it yielded: ``for attempt in retry(): attempt.fail(error)``.
+    """
     name = handler.name.name if handler.name is not None else ""
-    return any(
+    return (bool(name) and _is_given_back(facts, handler, name)) or any(
         handler.parent_of(call)
         and any((name and dotted(one) == name) or last_word(one) == "exc_info" for one in walk(call.args))
         for word in ("throw", "athrow")
@@ -115,8 +118,71 @@ def throws_it_elsewhere(facts: Facts, handler: nodes.ExceptHandler) -> bool:
     )
 
 
+def _is_given_back(facts: Facts, handler: nodes.ExceptHandler, name: str) -> bool:
+    """Whether a handler gives the exception to what the generator of a loop around it yielded."""
+    loop = handler.parent
+    while loop is not None and not isinstance(loop, nodes.FunctionDef):
+        if isinstance(loop, nodes.For) and isinstance(loop.target, nodes.AssignName):
+            given = _is_given_to(handler, loop.target.name, name)
+            return given and _is_over_raising_generator(facts, loop.iter)
+        loop = loop.parent
+    return False
+
+
+def _is_given_to(handler: nodes.ExceptHandler, receiver: str, name: str) -> bool:
+    return any(
+        isinstance(node, nodes.Call)
+        and isinstance(node.func, nodes.Attribute)
+        and dotted(node.func.expr) == receiver
+        and any(isinstance(one, nodes.Name) and one.name == name for one in node.args)
+        for node in walk(handler.body)
+    )
+
+
+def _is_over_raising_generator(facts: Facts, iterable: nodes.NodeNG) -> bool:
+    calls = bound_calls(facts, iterable) if isinstance(iterable, nodes.Name) else [iterable]
+    made_by = [one.func for one in calls if isinstance(one, nodes.Call)]
+    return bool(made_by) and all(
+        ask(facts, value, _is_raising_generator) is True
+        for function in made_by
+        for value in facts.evaluator.of(function)
+    )
+
+
+def _is_raising_generator(_facts: Facts, function: nodes.FunctionDef) -> bool:
+    return is_generator(function) and any(isinstance(node, nodes.Raise) for node in walk(function.body))
+
+
+def is_raised_around(facts: Facts, function: nodes.FunctionDef, name: str) -> bool:
+    """Whether a function around a nested one raises by the name of a variable that both share."""
+    outer = enclosing_function(function)
+    while outer is not None and name not in outer.locals:
+        outer = enclosing_function(outer)
+    return outer is not None and name in facts.outcomes.raised_names(outer)
+
+
 def _is_tested(node: nodes.NodeNG) -> bool:
     parent = node.parent
     while isinstance(parent, nodes.UnaryOp | nodes.BoolOp | nodes.Await):
+        node, parent = parent, parent.parent
+    if isinstance(parent, nodes.Assign) and len(parent.targets) == 1:
+        return any(_is_part_of_test(one) for one in _readings(parent.targets[0]))
+    return isinstance(parent, nodes.If | nodes.While | nodes.IfExp) and parent.test is node
+
+
+def _readings(target: nodes.NodeNG) -> list[nodes.NodeNG]:
+    """What reads a local, and the attributes that are read off it, in the handler that stores it."""
+    handler = target.parent
+    while handler is not None and not isinstance(handler, nodes.ExceptHandler):
+        handler = handler.parent
+    if not isinstance(target, nodes.AssignName) or handler is None:
+        return []
+    loads = [node for node in walk(handler.body) if isinstance(node, nodes.Name) and node.name == target.name]
+    return [one.parent if isinstance(one.parent, nodes.Attribute) else one for one in loads]
+
+
+def _is_part_of_test(node: nodes.NodeNG) -> bool:
+    parent = node.parent
+    while isinstance(parent, nodes.UnaryOp | nodes.BoolOp):
         node, parent = parent, parent.parent
     return isinstance(parent, nodes.If | nodes.While | nodes.IfExp) and parent.test is node

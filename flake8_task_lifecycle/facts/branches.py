@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -173,10 +173,11 @@ class Settled:
 
     def __init__(self, function: nodes.FunctionDef) -> None:
         self._function = function
-        self._last_stores: dict[str, int] = {}
+        self._stores: dict[str, list[nodes.AssignName]] = defaultdict(list)
         for node in inside(function):
             if isinstance(node, nodes.AssignName):
-                self._last_stores[node.name] = max(self._last_stores.get(node.name, 0), node.lineno or 0)
+                self._stores[node.name].append(node)
+        self._last_stores = {name: max(one.lineno or 0 for one in stores) for name, stores in self._stores.items()}
         self._blocks: dict[nodes.NodeNG, list[_Block]] = {}
 
     def where(self, spawn: nodes.NodeNG) -> Told:
@@ -184,7 +185,8 @@ class Settled:
 
         These are the tests of the ``if`` statements around the spawn, of those before it that leave the block, the
         names that the loops around it go through, and the names set to a constant beside it. One that reads a name
-        which is bound again further down is left out.
+        which is bound again further down is left out. So are those that a name passes which is bound to something
+        beside the spawn, and to None wherever else.
         """
         settled: dict[str, bool] = {}
         alternatives = set()
@@ -208,8 +210,18 @@ class Settled:
                     settle(sibling.test, False)
                 if isinstance(sibling, nodes.Assign) and child is statement:
                     settle(sibling.targets[0], bool(sibling.value.value))
+            if child is statement and block is not None:
+                for name in self._there_with(block):
+                    settled |= {name: True, f"{name} is not None": True, f"{name} is None": False}
             child, parent = parent, parent.parent
         return Told(frozenset(settled.items()), frozenset(filter(None, alternatives)))
+
+    def _there_with(self, block: _Block) -> Iterator[str]:
+        """The names that one block binds to something, and all others bind to None."""
+        for name, stores in self._stores.items():
+            something = [store for store in stores if not _binds_nothing(store)]
+            if len(something) == 1 < len(stores) and something[0].statement() in block.statements:
+                yield name
 
     def _block_of(self, statement: nodes.NodeNG, parent: nodes.NodeNG) -> _Block | None:
         """The block that a statement stands in; None for an expression."""
@@ -229,6 +241,12 @@ class _Block(NamedTuple):
     def of(cls, statements: list[nodes.NodeNG]) -> _Block:
         """The block of these statements."""
         return cls(frozenset(statements), tuple(filter(_tells, statements)))
+
+
+def _binds_nothing(store: nodes.AssignName) -> bool:
+    """``name = None``, alone or with other names."""
+    value = getattr(store.parent, "value", None)
+    return isinstance(value, nodes.Const) and value.value is None
 
 
 def _tells(statement: nodes.NodeNG) -> bool:

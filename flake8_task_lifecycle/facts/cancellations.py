@@ -201,7 +201,7 @@ class Cancellations:
             use = self._facts.uses.of(spawn.value)
             uses = (use, *self._facts.owners.aliases(spawn.value, use))
             fates = {one.fate for one in uses if not one.holder.endswith("as_completed")}
-            if fates & {Fate.HANDED, Fate.CALLER}:
+            if Fate.HANDED in fates or (Fate.CALLER in fates and self._facts.held.callers_may_end(spawn)):
                 return "handed on where it is spawned"
             if kept_elsewhere(self._facts, spawn) is not Waited.NO:
                 return "kept by the wrapper that spawns it"

@@ -224,7 +224,10 @@ class Cancelled:
         return frozenset(text for one in arguments for text in self.texts(one) | self.members(one))
 
     def through_calls(self, function: nodes.FunctionDef, before: int) -> Texts:
-        """What the project functions cancel that a function calls before a line: their arguments, and ``self.x``."""
+        """What the project functions cancel that a function calls before a line: their arguments, and ``self.x``.
+
+        Of a method of another object, what that object has: ``session.stop()`` and ``session.task``.
+        """
         if function not in self._calls:
             self._calls[function] = list(self._through_calls(function))
         return frozenset(text for line, texts in self._calls[function] if line <= before for text in texts)
@@ -233,8 +236,8 @@ class Cancelled:
         for node in walk(function.body):
             if not isinstance(node, nodes.Call):
                 continue
-            own = isinstance(node.func, nodes.Attribute) and dotted(node.func.expr) in {"self", "cls"}
-            if not own and not node.args:
+            receiver = dotted(node.func.expr) if isinstance(node.func, nodes.Attribute) else ""
+            if not receiver and not node.args:
                 continue
             if not may_cancel(self._facts, node.func):
                 continue
@@ -244,9 +247,12 @@ class Cancelled:
                     continue
                 attributes, parameters = answer
                 given = {text for index in parameters for text in self.given(node.args[index : index + 1])}
-                found = frozenset(given) | (attributes if own else _NO_TEXTS)
-                if found:
-                    yield node.lineno or 0, found
+                if receiver in {"self", "cls"}:
+                    given |= attributes
+                elif receiver:
+                    given |= {f"{receiver}.{text.removeprefix('self.')}" for text in attributes}
+                if given:
+                    yield node.lineno or 0, frozenset(given)
 
     def _by_owner(self, function: nodes.FunctionDef) -> Texts:
         """What the methods of the class cancel, its bases included, and what the functions of a module cancel."""

@@ -80,11 +80,11 @@ def _death(facts: Facts, spawn: Spawn) -> Death | None:
 
 
 def _owner(ownership: Ownership) -> str:
-    """What the caller of a spawn holds the task by; "" when it leaves the task to the wrapper that keeps it."""
+    """How what holds the task is written; "" for one that only its wrapper keeps."""
     if ownership.owner == "nobody":
         return ""
-    is_local = ownership.owner == "unknown" or ownership.owner.startswith("local:")
-    return ownership.name if is_local else ownership.owner
+    owner = ownership.owner.removeprefix("closure:")
+    return ownership.name if owner == "unknown" or owner.startswith("local:") else owner
 
 
 def _risks(facts: Facts, function: nodes.FunctionDef) -> _Risks:

@@ -25,7 +25,7 @@ from flake8_task_lifecycle.facts.absorbers import (
     Site,
 )
 from flake8_task_lifecycle.facts.anew import waits_anew
-from flake8_task_lifecycle.facts.answers import asks_about, throws_it_elsewhere
+from flake8_task_lifecycle.facts.answers import asks_about, is_raised_around, throws_it_elsewhere
 from flake8_task_lifecycle.facts.arrivals import arrivals, is_resumed_by_throw, is_shielded_scope
 from flake8_task_lifecycle.facts.asking import Asking
 from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
@@ -164,11 +164,17 @@ class Handlers:
         )
 
     def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
-        """Whether a handler raises what a function that cannot be followed says so of, or does not say so of."""
-        return asks_about(handler) and any(
-            site is not None and self.raises(site)
-            for supposed in (Content.FALSE, Content.TRUE)
-            for site in [self.site(handler, function, supposed=supposed)]
+        """Whether a handler raises what a function that cannot be followed says so of, or does not say so of.
+
+        An entry coroutine may as well come to its end then.
+        """
+        if not asks_about(handler):
+            return False
+        is_entry = self._facts.entries.is_entry(function).is_yes
+        sites = [self.site(handler, function, supposed=supposed) for supposed in (Content.FALSE, Content.TRUE)]
+        return any(
+            site is not None and (self.raises(site) or (is_entry and not self._goes_on(site) and self.ends(site)))
+            for site in sites
         )
 
     def waits(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> list[nodes.NodeNG]:
@@ -250,11 +256,25 @@ class Handlers:
                 target == site.graph.exit for target, label in site.graph.steps[step].edges if label is not Label.RAISE
             ):
                 statement = site.graph.steps[step].statement
-                if not self._hands_on(statement, knowledge, site.within) and not _leaves_it_to_with(
-                    site, statement, knowledge
+                if not (
+                    self._hands_on(statement, knowledge, site.within)
+                    or _leaves_it_to_with(site, statement, knowledge)
+                    or self._is_kept_around(site, step)
                 ):
                     return True
         return False
+
+    def _is_kept_around(self, site: Site, step: int) -> bool:
+        """Whether a variable of the function around, which raises by that name, holds the exception after a step."""
+        shared = self._facts.tree.nonlocals.get(site.function)
+        if not shared:
+            return False
+        ending = site.graph.steps[step]
+        known = self._facts.outcomes.after(ending.statement, ending.parts, site.journey.known[step])
+        return any(
+            known.get(name) is Content.EXCEPTION and is_raised_around(self._facts, site.function, name)
+            for name in shared
+        )
 
     def _hands_on(
         self, statement: nodes.NodeNG | None, knowledge: Knowledge, within: nodes.ExceptHandler | None

@@ -209,6 +209,8 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES if constant is wanted else Known.NO)
     if isinstance(test, nodes.UnaryOp) and test.op == "not":
         return _test_goes_on(facts, test.operand, not wanted)
+    if isinstance(test, nodes.Name | nodes.Attribute) and _counts(test.statement(), dotted(test)):
+        return Answer(Known.NO, "it counts")
     if wanted and _reads_from(test):
         return Answer(Known.YES)
     if isinstance(test, nodes.Await):
@@ -224,15 +226,13 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
                 return Answer(Known.NO if _GOES_ON.search(word) and not _ENDS.search(word) else Known.YES)
         return _flag(word, wanted)
     if isinstance(test, nodes.Attribute):
-        if _counts(test.statement(), dotted(test)):
-            return Answer(Known.NO)
         answer = _flag(test.attrname, wanted)
         if answer.known is not Known.UNKNOWN or not wanted:
             return answer
         values = facts.evaluator.of(test)
         return Answer(Known.YES) if values == {LITERAL} and _is_boolean(facts, test) else answer
     if isinstance(test, nodes.Name):
-        return Answer(Known.NO) if _counts(test.statement(), test.name) else _flag(test.name, wanted)
+        return _flag(test.name, wanted)
     if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
         operator, state = test.ops[0]
         said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
@@ -268,8 +268,11 @@ def _sets(loop: nodes.NodeNG, place: str) -> bool:
 
 
 def _counts(loop: nodes.NodeNG, place: str) -> bool:
-    """Whether a loop counts what its test asks for: ``while keep_trying: keep_trying -= 1``."""
-    return any(isinstance(node, nodes.AugAssign) and dotted(node.target) == place for node in walk(loop.body))
+    """``while keep_trying: ... keep_trying -= 1``: the loop itself counts what its test asks for."""
+    return any(
+        isinstance(node, nodes.AugAssign) and node.op in {"-=", "+="} and dotted(node.target) == place
+        for node in walk(loop.body)
+    )
 
 
 def _is_read_of(node: nodes.NodeNG, source: str) -> bool:
@@ -309,6 +312,8 @@ def _way_out(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> str:
     for node in walk(loop.body):
         if _is_timeout(node) and leaves(node.body, loop) and not _handles_error(node, loop):
             return "it ends when a wait times out"
+        if isinstance(node, nodes.Return) and _gives_what_it_waited_for(loop, node) and not _handles_error(node, loop):
+            return "it ends with what it waits for"
         if isinstance(node, nodes.If) and leaves(node.body, loop) and not isinstance(loop, nodes.AsyncFor):
             if _is_empty_read(loop, node.test) and not _handles_error(node, loop):
                 return "it ends on an empty read"
@@ -376,15 +381,23 @@ def _handles_error(node: nodes.NodeNG, loop: Loop) -> bool:
 
 def _is_empty_read(loop: Loop, test: nodes.NodeNG) -> bool:
     """``data = await read()`` and then ``if not data: break``; a sentinel taken from a queue is a request instead."""
-    name = _emptied(test)
-    if not name:
-        return False
-    made = [
+    made = _made_in(loop, _emptied(test))
+    return bool(made) and all(isinstance(value, nodes.Await) and not _is_queue_get(value) for value in made)
+
+
+def _made_in(loop: Loop, name: str) -> list[nodes.NodeNG | None]:
+    """The values that a loop binds a name to; None for a store that is no plain assignment."""
+    return [
         getattr(node.parent, "value", None)
         for node in walk(loop.body)
         if isinstance(node, nodes.AssignName) and node.name == name
     ]
-    return bool(made) and all(isinstance(value, nodes.Await) and not _is_queue_get(value) for value in made)
+
+
+def _gives_what_it_waited_for(loop: Loop, statement: nodes.Return) -> bool:
+    """``answer = await receive()`` and then ``if answer.id == wanted: return answer``."""
+    made = _made_in(loop, _bare(statement.value)) if isinstance(statement.value, nodes.Name) else []
+    return bool(made) and all(isinstance(value, nodes.Await) for value in made)
 
 
 def _emptied(test: nodes.NodeNG) -> str:

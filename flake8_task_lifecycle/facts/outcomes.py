@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.answers import Answers, place_of
-from flake8_task_lifecycle.facts.definitions import is_generator
 from flake8_task_lifecycle.facts.exceptions import EVERYTHING, Exceptions
-from flake8_task_lifecycle.facts.targets import ask
+from flake8_task_lifecycle.facts.flags import own_call, set_by_call, tested_by_loops
 from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.flow import Label, constant_truth, inside, walk
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word
@@ -29,7 +27,8 @@ if TYPE_CHECKING:
 class Content(Enum):
     """What a name is known to hold: the caught exception, something true, something false, None.
 
-    ``SEEN_TRUE`` and ``SEEN_FALSE``: what a test has just shown, until other code may have changed it.
+    ``SEEN_TRUE`` and ``SEEN_FALSE``: what a test has just shown, until other code may have changed it. ``VERDICT``:
+    what a function that cannot be followed says of the exception; so do its attributes.
     """
 
     EXCEPTION = "exception"
@@ -38,6 +37,7 @@ class Content(Enum):
     NONE = "none"
     SEEN_TRUE = "seen true"
     SEEN_FALSE = "seen false"
+    VERDICT = "verdict"
 
 
 Knowledge = Mapping[str, Content]
@@ -52,8 +52,9 @@ class Outcomes:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._exceptions: Exceptions = facts.exceptions
-        self._raised_names = cache(_find_raised_names)
+        self.raised_names = cache(_find_raised_names)
         self._stored_by = cache(_find_stored)
+        self._tested_by_loops = cache(tested_by_loops)
         self.answers = Answers(facts)
 
     @staticmethod
@@ -102,6 +103,8 @@ class Outcomes:
                 answer = self._called_exit(test.value)
                 return self._supposed(test.value, knowledge) if answer is None else answer
         content = knowledge.get(dotted(test))
+        if _is_verdict(test, knowledge):
+            content = knowledge.get(_SUPPOSED)
         if content is not None:
             return content in _HOLDING
         return constant_truth(test)
@@ -182,6 +185,8 @@ class Outcomes:
                 content = self.content(statement.value, knowledge)
                 if content is None and any(self._is_made_to_raise(target, statement, knowledge) for target in targets):
                     content = Content.TRUE
+                elif self._is_judged(statement.value, knowledge):
+                    content = Content.VERDICT
                 if content is not None:
                     yield from ((dotted(target), content) for target in targets if dotted(target))
             case nodes.AugAssign() if statement.op == "|=" and dotted(statement.target):
@@ -189,7 +194,7 @@ class Outcomes:
                     yield dotted(statement.target), Content.TRUE
             case nodes.Expr():
                 call = statement.value
-                yield from self._set_by_method(call)
+                yield from self._set_by_call(statement)
                 if isinstance(call, nodes.Call) and isinstance(call.func, nodes.Attribute):
                     word = dotted(call.func.expr)
                     if call.func.attrname in {"append", "add"} and word and _mentions(call.args, knowledge):
@@ -197,27 +202,15 @@ class Outcomes:
                     elif call.func.attrname == "set" and not call.args and word:
                         yield f"{word}.is_set()", Content.TRUE
 
-    def _set_by_method(self, expression: nodes.NodeNG) -> Iterator[tuple[str, Content]]:
-        """The flags that a method of the same object, called or awaited in a statement, sets to a constant."""
-        awaited = isinstance(expression, nodes.Await)
-        call = expression.value if awaited else expression
-        if not isinstance(call, nodes.Call) or dotted(getattr(call.func, "expr", None)) != "self":
-            return
-
-        def question(facts: Facts, function: nodes.FunctionDef) -> frozenset[tuple[str, Content]]:
-            if isinstance(function, nodes.AsyncFunctionDef) is not awaited or is_generator(function):
-                return frozenset()
-            return frozenset(
-                (dotted(target), content)
-                for one in takewhile(_goes_on, function.body)
-                if isinstance(one, nodes.Assign)
-                for target in one.targets
-                if dotted(target).startswith("self.")
-                and (content := facts.outcomes.content(one.value, {})) in {Content.TRUE, Content.FALSE}
-            )
-
-        found = [ask(self._facts, value, question) for value in self._facts.evaluator.of(call.func)]
-        yield from frozenset.intersection(*(one or frozenset() for one in found)) if found else ()
+    def _set_by_call(self, statement: nodes.Expr) -> Iterator[tuple[str, Content]]:
+        """The flags that a method of the same object sets, as far as a loop of the function goes on by them."""
+        call = own_call(statement)
+        function = enclosing_function(statement) if call is not None else None
+        tested = self._tested_by_loops(function) if function is not None else frozenset()
+        if call is not None and tested:
+            for name, value in set_by_call(self._facts, call):
+                if name.removesuffix(".is_set()") in tested:
+                    yield name, Content.TRUE if value else Content.FALSE
 
     def told(self, statement: nodes.NodeNG | None, label: Label, knowledge: Knowledge) -> Knowledge:
         """What is known on one way out of a test, which tells of the names that it asks about."""
@@ -279,6 +272,11 @@ class Outcomes:
             return None if outcome is None else Content.TRUE if outcome else Content.FALSE
         return None
 
+    def _is_judged(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> bool:
+        """Whether a value is what a function that cannot be followed says of the exception."""
+        call = value.value if isinstance(value, nodes.Await) else value
+        return isinstance(call, nodes.Call) and self._supposed(call, knowledge) is not None
+
     def _is_made_to_raise(self, target: nodes.NodeNG, statement: nodes.NodeNG, knowledge: Knowledge) -> bool:
         """Whether a name takes what a call makes of the exception, and the function raises by that name."""
         value = statement.value.value if isinstance(statement.value, nodes.Await) else statement.value
@@ -287,7 +285,7 @@ class Outcomes:
             isinstance(value, nodes.Call)
             and function is not None
             and _mentions([value], knowledge)
-            and dotted(target) in self._raised_names(function)
+            and dotted(target) in self.raised_names(function)
         )
 
     def _is_exception_in_flight(self, value: nodes.NodeNG | None) -> bool:
@@ -299,13 +297,16 @@ class Outcomes:
         return known_names(self._facts.evaluator.of(call.func), instance=False) == {wanted} and not _is_handling(call)
 
 
-def _goes_on(statement: nodes.NodeNG) -> bool:
-    return not any(isinstance(node, nodes.Return | nodes.Raise) for node in walk([statement]))
-
-
 def _find_raised_names(function: nodes.FunctionDef) -> frozenset[str]:
+    """The names by which a function itself raises."""
     raised = (node.exc for node in inside(function) if isinstance(node, nodes.Raise) and node.exc is not None)
     return frozenset(filter(None, map(dotted, raised)))
+
+
+def _is_verdict(test: nodes.NodeNG, knowledge: Knowledge) -> bool:
+    """``if verdict.retry``, ``if verdict``: a test of what was said of the exception."""
+    said = test.expr if isinstance(test, nodes.Attribute) else test
+    return isinstance(said, nodes.Name) and knowledge.get(said.name) is Content.VERDICT
 
 
 def _is_handling(node: nodes.NodeNG) -> bool:

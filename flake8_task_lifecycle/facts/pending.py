@@ -163,7 +163,7 @@ class Pending:
             if frame.captured[name] or frame.all_names_read:
                 return False
             for load in frame.loads[name]:
-                if call.parent_of(load):
+                if call.parent_of(load) or _is_reached_by_error_alone(load, call):
                     continue
                 taken = self._facts.uses.of(load)
                 if taken.fate.holds and not _only_reads_result(load):
@@ -187,6 +187,29 @@ class Pending:
             case _:
                 return []
         return [one for one in made if self._facts.coroutines.is_resolved(one)]
+
+
+def _is_reached_by_error_alone(load: nodes.NodeNG, call: nodes.Call) -> bool:
+    """Whether a use stands in a handler of the very ``try`` that waits: a wait that returns does not lead there.
+
+    One in a loop of the ``try`` may wait again, until its task is done or the handler runs.
+    """
+    parent = load.parent
+    while parent is not None and not isinstance(parent, nodes.FunctionDef | nodes.Lambda):
+        if isinstance(parent, nodes.ExceptHandler) and _waits_once_in(parent.parent, call):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _waits_once_in(guarded: nodes.NodeNG, call: nodes.Call) -> bool:
+    """Whether a wait stands in the body of a ``try``, and in no loop there."""
+    child = call
+    while child.parent is not guarded:
+        if child.parent is None or isinstance(child.parent, nodes.While | nodes.For | nodes.FunctionDef):
+            return False
+        child = child.parent
+    return child in guarded.body
 
 
 def _only_reads_result(load: nodes.NodeNG) -> bool:

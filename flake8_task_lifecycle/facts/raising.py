@@ -22,7 +22,7 @@ from flake8_task_lifecycle.facts.shelters import (
     is_translated,
 )
 from flake8_task_lifecycle.facts.shelters import is_seen as seen
-from flake8_task_lifecycle.facts.targets import ask, targets
+from flake8_task_lifecycle.facts.targets import ask, spawned_functions, targets
 from flake8_task_lifecycle.facts.values import NONE, Definition, External, Instance, Value, Values, known_names
 from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Evidence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _TIMEOUT: Danger = frozenset({"builtins.TimeoutError"})
+_CANCELLED: Danger = frozenset({"asyncio.CancelledError"})
 _LEVELS = 3
 _LOCKS = frozenset(
     {f"{home}.{name}" for home in ("asyncio", "anyio", "trio") for name in ("Lock", "Semaphore", "Condition")}
@@ -48,6 +49,7 @@ _TIME_LIMITS = frozenset(
     {"asyncio.timeout", "asyncio.timeout_at", "async_timeout.timeout", "async_timeout.timeout_at"}
     | {"anyio.fail_after", "trio.fail_after"}
 )
+_KNOWN_LIBRARIES = frozenset({"asyncio", "anyio", "trio", "builtins"})
 _LOCK_WORDS = ("lock", "sem", "cond", "mutex")
 
 
@@ -202,7 +204,7 @@ def _of_awaitable(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
     if _is_plain_future(facts, value):
         return NEVER
     if not isinstance(value, nodes.Call):
-        return ANY
+        return _of_held_task(facts, value, levels)
     values = facts.evaluator.of(value.func)
     names = known_names(values, instance=False)
     if names is not None:
@@ -233,6 +235,29 @@ def _is_plain_future(facts: Facts, value: nodes.NodeNG) -> bool:
     return classes is not None and all(name.rpartition(".")[2] == "Future" for name in classes)
 
 
+def _of_held_task(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
+    """What awaiting an attribute brings that holds tasks of known coroutines alone; ANY for whatever else it is.
+
+    One that somebody has cancelled brings that to whoever awaits it.
+    """
+    owner = facts.evaluator.classes.of_self(value.expr) if isinstance(value, nodes.Attribute) else None
+    if owner is None:
+        return ANY
+    stored = [store.parent for store in facts.evaluator.classes.stores(owner, value.attrname)]
+    if not all(isinstance(one, nodes.Assign | nodes.AnnAssign) for one in stored):
+        return ANY
+    made = [one.value for one in stored if one.value is not None and not _is_none(one.value)]
+    spawns = [facts.spawns.of(one) if isinstance(one, nodes.Call) else None for one in made]
+    run = [spawned_functions(facts, spawn) if spawn is not None else () for spawn in spawns]
+    if not run or not all(run):
+        return ANY
+    return _union(iter((_CANCELLED, *(_of_coroutine(facts, one, levels) for found in run for one in found))))
+
+
+def _is_none(value: nodes.NodeNG) -> bool:
+    return isinstance(value, nodes.Const) and value.value is None
+
+
 def _of_gather(facts: Facts, call: nodes.Call, levels: int) -> Danger:
     for keyword in call.keywords:
         if keyword.arg == "return_exceptions":
@@ -247,11 +272,11 @@ def _is_known_by_name(facts: Facts, function: nodes.Attribute, call: nodes.Call,
         classes = known_names(facts.evaluator.of(receiver), instance=True)
         if last_word(receiver) in library.LOGGER_NAMES or (classes is not None and classes <= {"logging.Logger"}):
             return True
+    if any(not _is_unknown(one) and not _is_of_elsewhere(facts, one) for one in values):
+        return False
     word = last_word(receiver).lower()
     given = len(call.args) + len(call.keywords)
     is_queue = "queue" in word or word.rpartition("_")[2] in {"q", "inbox", "outbox", "mailbox"}
-    if any(not _is_unknown(one) and not (is_queue and _is_of_another_library(facts, one)) for one in values):
-        return False
     if method in {"wait", "get"}:
         return given == 0
     if method == "put":
@@ -259,12 +284,17 @@ def _is_known_by_name(facts: Facts, function: nodes.Attribute, call: nodes.Call,
     return method == "acquire" and any(part in word for part in _LOCK_WORDS)
 
 
-def _is_of_another_library(facts: Facts, value: Value) -> bool:
-    return isinstance(value, External) and not facts.evaluator.elsewhere.defines(value.name)
-
-
 def _is_unknown(value: Value) -> bool:
     return value == NONE or not isinstance(value, Definition | External | Instance)
+
+
+def _is_of_elsewhere(facts: Facts, value: Value) -> bool:
+    """Whether a value is known by its name alone, which is of no module of the project and of no known library."""
+    return (
+        isinstance(value, External)
+        and value.name.partition(".")[0] not in _KNOWN_LIBRARIES
+        and not facts.elsewhere.defines(value.name)
+    )
 
 
 def _of_coroutine(facts: Facts, function: Value, levels: int) -> Danger:

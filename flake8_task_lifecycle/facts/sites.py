@@ -70,10 +70,21 @@ class Task:
 
 
 def task_of(
-    spawn: Spawn, owners: Owners, coroutines: Coroutines, source: Source, observed: Callable[[Spawn], Answer]
+    spawn: Spawn,
+    owners: Owners,
+    coroutines: Coroutines,
+    source: Source,
+    observed: Callable[[Spawn], Answer],
+    keeps_itself: Callable[[Spawn], bool],
 ) -> Task:
-    """The task that a spawn starts, with its owner. ``observed`` tells whether somebody sees how it ends."""
+    """The task that a spawn starts, with its owner.
+
+    ``observed`` tells whether somebody sees how it ends, ``keeps_itself`` whether what runs keeps its own task.
+    """
     ownership = _ownership(spawn, owners)
+    if ownership.lost.is_yes and keeps_itself(spawn):
+        keeper = coroutines.name(spawn.coroutine) or spawn.spawner
+        ownership = Ownership(Answer(Known.NO), f"callee:{keeper}", ownership.name, ownership.uses)
     is_lost_future = spawn.form is Form.THREADSAFE and ownership.lost.is_yes
     return Task(
         span=source.span_of(spawn.node),

@@ -104,7 +104,7 @@ def targets(facts: Facts, expression: nodes.NodeNG, depth: int = _MAX_DEPTH) -> 
         case nodes.Call():
             return _of_call(facts, expression, depth)
         case nodes.Name():
-            bound = _bound_calls(facts, expression)
+            bound = bound_calls(facts, expression)
             if bound:
                 found = [targets(facts, call, depth - 1) for call in bound]
                 return _unique(found) if all(found) else ()
@@ -162,7 +162,7 @@ def _unique(found: Iterable[tuple[Target, ...]]) -> tuple[Target, ...]:
     return tuple(dict.fromkeys(target for part in found for target in part))
 
 
-def _bound_calls(facts: Facts, name: nodes.Name) -> list[nodes.NodeNG]:
+def bound_calls(facts: Facts, name: nodes.Name) -> list[nodes.NodeNG]:
     """The calls that a local is bound to; none when it is bound to anything else as well."""
     binding = facts.names.binding(name, name.name)
     if binding is None:

@@ -87,7 +87,7 @@ class Held:
             places = self.held_only(spawn, frozenset({Fate.CALLER}))
             if not places or told.intersection(places) or not self._is_one_shot(spawn, places):
                 continue
-            if self._forgetful_stopper(spawn, places) or self._can_end(spawn, places) or self._callers_may_end(spawn):
+            if self._forgetful_stopper(spawn, places) or self._can_end(spawn, places) or self.callers_may_end(spawn):
                 continue
             told.update(places)
             yield self._held(spawn, places[0], ())
@@ -115,8 +115,11 @@ class Held:
             for call in self._facts.tree.calls.get("add_done_callback", ())
         )
 
-    def _callers_may_end(self, spawn: Spawn) -> bool:
-        """Whether a task that is returned as well may be released by a caller: some call of the project uses it."""
+    def callers_may_end(self, spawn: Spawn) -> bool:
+        """Whether a task that is returned as well may be seen to its end by a caller: some call in the project uses it.
+
+        Also when no call is seen, or not all of them can be told.
+        """
         uses = self._facts.owners.of(spawn.value).uses
         function = enclosing_function(spawn.node)
         if function is None or all(use.fate is not Fate.CALLER for use in uses):
