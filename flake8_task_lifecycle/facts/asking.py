@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.definitions import is_property
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import walk
@@ -38,23 +39,27 @@ class Asking:
         word, is_used = last_word(node.func), not isinstance(node.parent, nodes.Expr)
         if word in _ASKING and isinstance(node.func, nodes.Attribute):
             return word == "uncancel" or is_used
-        return is_used and self._is_question(node)
-
-    def _is_question(self, call: nodes.Call) -> bool:
-        return any(
-            ask(self._facts, value, _asks_itself) is True
-            for value in self._facts.evaluator.of(call.func)
-            if isinstance(value, Definition | External)
-        )
+        return _answers(self._facts, node, _asks_itself if is_used else _asks_and_raises)
 
     def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
         """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
         texts = self._facts.cancelled.texts
-        return any(
-            not self._flags_before_cancel.isdisjoint(texts(node))
+        return bool(self._flags_before_cancel) and any(
+            not self._flags_before_cancel.isdisjoint(texts(read))
             for node in walk([test])
             if isinstance(node, nodes.Attribute | nodes.Name)
+            for read in (node, *self._read_by_property(node))
         )
+
+    def _read_by_property(self, node: nodes.NodeNG) -> Iterator[nodes.NodeNG]:
+        """What a property of the own object gives: ``self._stopped`` for ``self.stopped``."""
+        home = self._facts.evaluator.classes.of_self(node.expr) if isinstance(node, nodes.Attribute) else None
+        if home is None:
+            return
+        for owner in self._facts.evaluator.classes.hierarchy(home):
+            for method in owner.body:
+                if isinstance(method, nodes.FunctionDef) and method.name == node.attrname and is_property(method):
+                    yield from (one.value for one in self._facts.tree.returns.get(method, ()) if one.value is not None)
 
     def _tests_canceller(self, statement: nodes.If) -> bool:
         """Whether a test reads a future that, once done, has a callback of this function cancel something."""
@@ -85,10 +90,28 @@ class Asking:
         )
 
 
+def _answers(facts: Facts, call: nodes.Call, question: Callable[[Facts, nodes.NodeNG], bool]) -> bool:
+    return any(
+        ask(facts, value, question) is True
+        for value in facts.evaluator.of(call.func)
+        if isinstance(value, Definition | External)
+    )
+
+
 def _asks_itself(_facts: Facts, function: nodes.NodeNG) -> bool:
     return isinstance(function, nodes.FunctionDef) and any(
         isinstance(node, nodes.Call) and (last_word(node.func) == "cancelling" or _looks_up(node, "cancelling"))
         for node in walk(function.body)
+    )
+
+
+def _asks_and_raises(facts: Facts, function: nodes.NodeNG) -> bool:
+    """Whether a function raises under a test that asks, itself or by a function that does."""
+    return isinstance(function, nodes.FunctionDef) and any(
+        isinstance(statement, nodes.If)
+        and any(isinstance(one, nodes.Raise) for one in walk(statement.body))
+        and any(_answers(facts, one, _asks_itself) for one in walk([statement.test]) if isinstance(one, nodes.Call))
+        for statement in walk(function.body)
     )
 
 
