@@ -145,7 +145,10 @@ def _ends_with_what_it_awaits(loop: nodes.While) -> bool:
 
 
 def ends_with_what_it_shields(facts: Facts, function: nodes.FunctionDef, loop: nodes.NodeNG) -> bool:
-    """``while True: try: await shield(task) ... break``: it waits on for one task, and is left once that is done."""
+    """``while True: try: await shield(task) ... break``: it waits on for one task, and is left once that is done.
+
+    So does one that takes a lock again, which its function has to hold when it ends: ``await lock.acquire()``.
+    """
     if not isinstance(loop, nodes.While):
         return False
     waits = [node for node in inside(loop) if isinstance(node, nodes.Await | nodes.AsyncFor | nodes.AsyncWith)]
@@ -171,6 +174,8 @@ def ends_with_what_it_shields(facts: Facts, function: nodes.FunctionDef, loop: n
 
 def _is_shielded_wait(facts: Facts, awaited: nodes.NodeNG) -> bool:
     """Whether an awaited expression waits for something that a name holds, and that goes on when the wait does not."""
+    if isinstance(awaited, nodes.Call) and last_word(awaited.func) == "acquire" and not awaited.args:
+        return True
     if not isinstance(awaited, nodes.Call) or len(awaited.args) != 1 or not dotted(awaited.args[0]):
         return False
     return known_names(facts.evaluator.of(awaited.func), instance=False) == {"asyncio.shield"}
