@@ -15,6 +15,7 @@ RAISES = "every path raises"
 ASKS = "asks who was cancelled"
 CANCELLED_HERE = "what it waits for is cancelled by this code"
 ARRANGED = "the function arranges for its own cancellation"
+RAISED_ANEW = "the next wait raises it again"
 ENDS = "the task's own coroutine ends"
 CALLERS_RAISE = "every caller of the helper raises"
 

@@ -43,6 +43,8 @@ def arrivals(body: Iterable[nodes.NodeNG], takes: Takes, at_yield: bool) -> Iter
                 waiting += [part for handler in node.handlers for part in handler.body]
                 waiting += [*node.orelse, *node.finalbody]
                 continue
+            case nodes.With() if any(is_shielded_scope(context) for context, _ in node.items):
+                continue
             case nodes.With() if takes(node):
                 waiting += [context for context, _ in node.items]
                 if isinstance(node, nodes.AsyncWith):

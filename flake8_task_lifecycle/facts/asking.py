@@ -1,11 +1,8 @@
-"""Does a handler ask who was cancelled: the task it awaited, its own task, or a flag that goes with a ``cancel()``.
-
-Or does it ask for its own task to be cancelled again, which the next wait then raises.
-"""
+"""Does a handler ask who was cancelled: the task it awaited, its own task, or a flag that goes with a ``cancel()``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -30,7 +27,7 @@ class Asking:
         self._is_asking = cache(self._find_asking)
 
     def asks(self, handler: nodes.ExceptHandler) -> bool:
-        """Whether a handler asks who was cancelled, or asks anew: the task it awaited, its own, a flag of the owner."""
+        """Whether a handler asks who was cancelled: the task it awaited, its own task, or a flag of the owner."""
         return any(isinstance(node, nodes.Call | nodes.If) and self._is_asking(node) for node in walk(handler.body))
 
     def _find_asking(self, node: nodes.Call | nodes.If) -> bool:
@@ -39,21 +36,14 @@ class Asking:
         if _looks_up(node, "cancelling"):
             return True
         word, is_used = last_word(node.func), not isinstance(node.parent, nodes.Expr)
-        if word == "cancel" and isinstance(node.func, nodes.Attribute):
-            return self._facts.cancelled.is_own_task(node.func.expr)
         if word in _ASKING and isinstance(node.func, nodes.Attribute):
             return word == "uncancel" or is_used
-        return is_used and self._is_question(node)
-
-    def _is_question(self, call: nodes.Call) -> bool:
-        return any(
-            ask(self._facts, value, _asks_itself) is True
-            for value in self._facts.evaluator.of(call.func)
-            if isinstance(value, Definition | External)
-        )
+        return _answers(self._facts, node, _asks_itself if is_used else _asks_and_raises)
 
     def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
         """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
+        if not self._flags_before_cancel:
+            return False
         texts, read = self._facts.cancelled.texts, list(walk([test]))
         read += [one for node in read if isinstance(node, nodes.Attribute) for one in self._told_by(node)]
         return any(
@@ -100,10 +90,28 @@ class Asking:
         )
 
 
+def _answers(facts: Facts, call: nodes.Call, question: Callable[[Facts, nodes.NodeNG], bool]) -> bool:
+    return any(
+        ask(facts, value, question) is True
+        for value in facts.evaluator.of(call.func)
+        if isinstance(value, Definition | External)
+    )
+
+
 def _asks_itself(_facts: Facts, function: nodes.NodeNG) -> bool:
     return isinstance(function, nodes.FunctionDef) and any(
         isinstance(node, nodes.Call) and (last_word(node.func) == "cancelling" or _looks_up(node, "cancelling"))
         for node in walk(function.body)
+    )
+
+
+def _asks_and_raises(facts: Facts, function: nodes.NodeNG) -> bool:
+    """Whether a function raises under a test that asks, itself or by a function that does."""
+    return isinstance(function, nodes.FunctionDef) and any(
+        isinstance(statement, nodes.If)
+        and any(isinstance(one, nodes.Raise) for one in walk(statement.body))
+        and any(_answers(facts, one, _asks_itself) for one in walk([statement.test]) if isinstance(one, nodes.Call))
+        for statement in walk(function.body)
     )
 
 

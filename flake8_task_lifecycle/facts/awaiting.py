@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _MAX_VISITS = 20_000
+_WAITS = nodes.Await | nodes.AsyncFor | nodes.AsyncWith
 _SETTERS = frozenset({"set", "set_result", "set_exception"})
 
 
@@ -142,6 +143,7 @@ class Awaiting:
             if index in wanted and not finished:
                 reached.add(index)
             step = graph.steps[index]
+            finished = finished or self._timed_out(step.statement, held)
             ends = {self._ends(node) for node in loads_in(step, held)}
             stored = bool(stored_in(step, held)) and not (
                 isinstance(step.statement, nodes.For) and loads_in(step, held)
@@ -173,6 +175,19 @@ class Awaiting:
                 return True
             loop = loop.parent
         return False
+
+    def _timed_out(self, handler: nodes.NodeNG | None, held: Reached) -> bool:
+        """Whether a handler of ``TimeoutError`` follows a ``wait_for`` of the task and no other wait: that ended it."""
+        if not isinstance(handler, nodes.ExceptHandler) or last_word(handler.type) != "TimeoutError":
+            return False
+        waits = [node for node in walk(handler.parent.body) if isinstance(node, _WAITS)]
+        return bool(waits) and all(
+            isinstance(node, nodes.Await)
+            and isinstance(node.value, nodes.Call)
+            and any(held.has(one) for one in node.value.args[:1])
+            and known_names(self._facts.evaluator.of(node.value.func), instance=False) == {"asyncio.wait_for"}
+            for node in waits
+        )
 
     def _done_on(self, step: Step, held: Reached, label: Label) -> bool:
         """Whether a test says on this edge that the task is done, or that there is none."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.awaiting import Waited, awaits_signal, end_signals, reached_by, signals_in
+from flake8_task_lifecycle.facts.awaiting import Reached, Waited, awaits_signal, end_signals, reached_by, signals_in
 from flake8_task_lifecycle.facts.cleanup import has_nothing_to_clean_up
 from flake8_task_lifecycle.facts.faraway import (
     Inherited,
@@ -29,7 +29,7 @@ from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, spawned_functions
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.model import Answer, Evidence, Known, Span
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word, qualified_name
 
@@ -138,6 +138,7 @@ class Cancellations:
     ) -> str:
         besides = [holder for holder in self._kept_besides(spawns) if holder.is_attribute]
         held = reached_by([*self._still_same(call, origins), *besides])
+        held = Reached(held.names | _put_before(call, graph.function), held.attributes)
         steps = [index for index in graph.at(call.statement()) if not _only_raises(graph, index)]
         steps = [*steps, *(index for index in _headers(graph, call) if not _only_raises(graph, index))]
         if not steps:
@@ -310,6 +311,29 @@ def _own_coroutine(call: nodes.Call) -> nodes.FunctionDef | None:
     while parent is not None and not isinstance(parent, nodes.FunctionDef | nodes.Lambda | nodes.ClassDef):
         parent = parent.parent
     return parent if isinstance(parent, nodes.AsyncFunctionDef) else None
+
+
+def _put_before(call: nodes.Call, function: nodes.FunctionDef) -> frozenset[str]:
+    """The locals, stored once, that took the task before it is cancelled: as it is, or with others in a collection.
+
+    What is stored to the cancelled name in between is another task.
+    """
+    text = dotted(call.func.expr)
+    if not text:
+        return frozenset()
+    taken: dict[str, int] = {}
+    last = 0
+    for node in inside(function):
+        if (node.lineno or 0) >= (call.lineno or 0):
+            continue
+        if isinstance(node, nodes.AssignName | nodes.AssignAttr) and dotted(node) == text:
+            last = max(last, node.lineno or 0)
+        if isinstance(node, nodes.Assign | nodes.AnnAssign) and node.value is not None:
+            values = node.value.elts if isinstance(node.value, nodes.BaseContainer) else [node.value]
+            targets = node.targets if isinstance(node, nodes.Assign) else [node.target]
+            if any(dotted(value) == text for value in values):
+                taken |= {one.name: node.lineno or 0 for one in targets if isinstance(one, nodes.AssignName)}
+    return frozenset(name for name, line in taken.items() if line > last and len(function.locals[name]) == 1)
 
 
 def _headers(graph: Graph, call: nodes.Call) -> Iterator[int]:

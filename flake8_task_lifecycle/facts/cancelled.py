@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.call_names import may_cancel
-from flake8_task_lifecycle.facts.handed_over import cancels_what_it_returns, returns_cancelled
+from flake8_task_lifecycle.facts.handed_over import (
+    cancels_what_it_returns,
+    cancels_what_it_waits_for,
+    returns_cancelled,
+)
 from flake8_task_lifecycle.facts.put_aside import put_aside
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.together import Concerns
@@ -27,6 +31,9 @@ _COPIES = frozenset(
 )
 _VIEWS = frozenset({"values", "items", "copy", "keys", "pop", "popleft", "get", "popitem", "union", "difference"})
 _PASSING = frozenset({"next", "shield", "ensure_future", "gather", "wait_for", "cast"})
+_PLAIN = nodes.Expr | nodes.Return | nodes.Assign
+_LEAVING = nodes.Return | nodes.Break | nodes.Continue | nodes.AsyncFor | nodes.AsyncWith
+_TIMEOUTS = frozenset({"timeout", "timeout_at", "async_timeout"})
 _MAX_DEPTH = 6
 
 
@@ -219,6 +226,24 @@ class Cancelled:
             for one in made
         )
 
+    def is_raised_anew(self, handler: nodes.ExceptHandler) -> bool:
+        """Whether a handler cancels the task that runs it, or has to wait for what it has itself cancelled."""
+        cancelled: set[str] = set()
+        for place, texts in self.by_function(enclosing_function(handler)):
+            if handler.parent_of(place):
+                if isinstance(place.func, nodes.Attribute) and self.is_own_task(place.func.expr):
+                    return True
+                cancelled |= texts
+        if not cancelled:
+            return False
+        for statement in handler.body:
+            waits = [node for node in walk([statement]) if isinstance(node, nodes.Await)]
+            if isinstance(statement, _PLAIN) and waits:
+                return self.waits_only_for(waits, frozenset(cancelled))
+            if waits or any(isinstance(node, _LEAVING) for node in walk([statement])):
+                return False
+        return False
+
     def given(self, arguments: Iterable[nodes.NodeNG]) -> Texts:
         """What the arguments of a call go under, they and their members."""
         return frozenset(text for one in arguments for text in self.texts(one) | self.members(one))
@@ -279,13 +304,20 @@ class Cancelled:
         found = False
         for wait in waits:
             if isinstance(wait, nodes.AsyncWith):
-                if not all(_is_timeout(context) for context, _ in wait.items):
+                if not all(self._is_timeout(context) for context, _ in wait.items):
                     return False
                 continue
             if not isinstance(wait, nodes.Await) or not self._waits_for(wait.value, cancelled):
                 return False
             found = True
         return found
+
+    def _is_timeout(self, context: nodes.NodeNG) -> bool:
+        if not isinstance(context, nodes.Call):
+            return False
+        names = known_names(self._facts.evaluator.of(context.func), instance=False) or frozenset()
+        words = {last_word(context.func), *(name.rpartition(".")[2] for name in names)}
+        return not words.isdisjoint(_TIMEOUTS)
 
     def _waits_for(self, awaited: nodes.NodeNG, cancelled: Texts) -> bool:
         if isinstance(awaited, nodes.Call):
@@ -297,15 +329,13 @@ class Cancelled:
                 if any(one.arg == "return_exceptions" and not _is_false(one.value) for one in awaited.keywords):
                     return False
                 return bool(awaited.args) and all(self._waits_for(one, cancelled) for one in awaited.args)
+            if cancels_what_it_waits_for(self._facts, awaited):
+                return True
         return self.is_among(self.texts(awaited), cancelled, awaited)
 
 
 def _is_false(value: nodes.NodeNG) -> bool:
     return isinstance(value, nodes.Const) and not value.value
-
-
-def _is_timeout(context: nodes.NodeNG) -> bool:
-    return isinstance(context, nodes.Call) and last_word(context.func) in {"timeout", "timeout_at", "async_timeout"}
 
 
 def class_cancels(facts: Facts, owner: nodes.NodeNG) -> Texts:

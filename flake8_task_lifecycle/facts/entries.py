@@ -19,6 +19,7 @@ from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.frameworks import Does
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Partial, known_names
+from flake8_task_lifecycle.flow import walk
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import enclosing_class, enclosing_function, last_word, scopes
 
@@ -260,7 +261,20 @@ class Entries:
                 return self._fate_of_calls(home, depth)
             case nodes.Lambda():
                 return self._handed(parent, depth - 1)
+            case nodes.Comprehension() | nodes.For() if node is parent.iter and isinstance(
+                parent.target, nodes.AssignName
+            ):
+                return self._fate_of_each(parent, parent.target.name, depth)
         return _NONE
+
+    def _fate_of_each(self, loop: nodes.NodeNG, name: str, depth: int) -> Starts:
+        """What a loop or comprehension does with each coroutine of a list that is written out."""
+        body = [loop.parent] if isinstance(loop, nodes.Comprehension) else loop.body
+        found = _NONE
+        for node in walk(body):
+            if isinstance(node, nodes.Name) and node.name == name:
+                found |= self._fate(node, depth - 1)
+        return found
 
     def _fate_of_calls(self, function: nodes.FunctionDef, depth: int) -> Starts:
         found = _NONE

@@ -1,4 +1,4 @@
-"""Tasks that are cancelled on the other side of a call: by the helper that returns them."""
+"""Tasks that are cancelled on the other side of a call: by the helper that returns them, or that waits for them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts.arrivals import arrivals
 from flake8_task_lifecycle.facts.call_names import may_cancel
 from flake8_task_lifecycle.facts.definitions import is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.together import always_runs, is_where_none_is
+from flake8_task_lifecycle.flow import inside
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -46,6 +48,46 @@ def cancels_what_it_returns(facts: Facts, function: nodes.FunctionDef, members: 
     given = [one.value for one in returns if not _is_nothing(one.value)]
     parts = [names for one in given for _, names in cancels.parts(one, members)]
     return bool(parts) and all(cancels.is_among(names, here) for names in parts)
+
+
+def cancels_what_it_waits_for(facts: Facts, call: nodes.Call) -> bool:
+    """Whether a call makes a coroutine that waits for nothing but what it cancels itself before."""
+    if not may_cancel(facts, call.func):
+        return False
+    values = facts.evaluator.of(call.func)
+    return bool(values) and all(ask(facts, value, _waits_for_its_own) for value in values)
+
+
+def _waits_for_its_own(facts: Facts, function: nodes.FunctionDef) -> bool:
+    if not isinstance(function, nodes.AsyncFunctionDef) or is_generator(function):
+        return False
+    waits = list(arrivals(function.body, facts.handlers.takes, False))
+    first = min((wait.lineno or 0 for wait in waits), default=0)
+    here = [texts for place, texts in facts.cancelled.by_function(function) if (place.lineno or 0) <= first]
+    return bool(here) and facts.cancelled.waits_only_for(waits, frozenset().union(*here))
+
+
+def put_where(facts: Facts, function: nodes.FunctionDef, owned: Texts) -> Texts:
+    """The locals of a function that it puts under one of some names: into a collection, or an attribute."""
+    cancels, found = facts.cancelled, set[str]()
+    for node in inside(function):
+        match node:
+            case nodes.Assign(value=nodes.Name()):
+                places = node.targets
+                values = [node.value]
+            case nodes.Call(func=nodes.Attribute(attrname="append" | "add" | "put_nowait")):
+                places, values = [node.func.expr], node.args
+            case _:
+                continue
+        names = frozenset[str]().union(
+            *(
+                cancels.members(place.value) if isinstance(place, nodes.Subscript) else cancels.texts(place)
+                for place in places
+            )
+        )
+        if not (names | {f"{name}[]" for name in names}).isdisjoint(owned):
+            found |= {text for value in values if isinstance(value, nodes.Name) for text in cancels.texts(value)}
+    return frozenset(found)
 
 
 def _is_nothing(value: nodes.NodeNG | None) -> bool:

@@ -18,6 +18,7 @@ from flake8_task_lifecycle.facts.absorbers import (
     CALLERS_RAISE,
     CANCELLED_HERE,
     ENDS,
+    RAISED_ANEW,
     RAISES,
     Absorber,
     Judged,
@@ -32,6 +33,7 @@ from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
+from flake8_task_lifecycle.facts.handed_over import put_where
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
 from flake8_task_lifecycle.facts.lifetimes import endless_loops, ends_with_what_it_shields, unbounded
 from flake8_task_lifecycle.facts.managers import Managers
@@ -193,6 +195,8 @@ class Handlers:
             return ASKS
         if not looping and site.function in self._facts.cancelled.arranged:
             return ARRANGED
+        if site.within is not None and self._facts.cancelled.is_raised_anew(site.within):
+            return RAISED_ANEW
         return CANCELLED_HERE if not looping and self.cancelled_here(site, waits) else ""
 
     def site(
@@ -339,6 +343,10 @@ class Handlers:
             self._waits_without_end(part) for step in site.journey.known for part in site.graph.steps[step].parts
         )
 
+    def ends_entry(self, site: Site) -> bool:
+        """Whether a place stands in an entry coroutine, which every path after it ends without going round again."""
+        return not self._goes_on(site) and self.ends(site) and self._facts.entries.is_entry(site.function).is_yes
+
     def _find_endless_wait(self, part: nodes.NodeNG) -> bool:
         return any(
             isinstance(node, nodes.Await)
@@ -404,7 +412,7 @@ class Handlers:
 
     @staticmethod
     def _is_shielded(node: nodes.NodeNG) -> bool:
-        parent = node.parent
+        parent = node
         while parent is not None and not isinstance(parent, nodes.FunctionDef):
             if isinstance(parent, nodes.With) and any(is_shielded_scope(context) for context, _ in parent.items):
                 return True
@@ -425,7 +433,7 @@ class Handlers:
         if cancels.waits_only_for(waits, frozenset(here)):
             return True
         owned = cancels.by_owner(site.function)
-        here |= owned
+        here |= owned | put_where(self._facts, site.function, owned)
         if cancels.waits_only_for(waits, frozenset(here)):
             return not waits_anew(self._facts, site, waits, owned)
         return waits_for_cancelled(self._facts, site.function, waits, frozenset(here))

@@ -71,15 +71,48 @@ class Paths:
         return self._reachable[graph]
 
     def may_run(self, node: nodes.NodeNG) -> bool:
-        """Whether a way leads to a node: not past a ``return``, nor to the other side of a constant test."""
+        """Whether a way leads to a node: not past a ``return``, nor to the other side of a constant test.
+
+        A constant of the module, bound once and to True or False, makes a test constant: ``if _IS_SYNC:``.
+        """
         function = enclosing_function(node)
         if function is None or node.statement().scope() is not function:
             return True
+        if self._is_switched_off(node.statement(), function):
+            return False
         try:
             graph = self._facts.graph(function)
         except FlowTooLarge:
             return True
         return not self.reachable(graph).isdisjoint(graph.at(node.statement()))
+
+    def _is_switched_off(self, statement: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+        while statement is not function:
+            branch = statement.parent
+            if isinstance(branch, nodes.If) and statement is not branch.test:
+                outcome = self._constant(branch.test)
+                if outcome is not None and (statement in branch.body) is not outcome:
+                    return True
+            statement = branch
+        return False
+
+    def _constant(self, test: nodes.NodeNG) -> bool | None:
+        match test:
+            case nodes.UnaryOp(op="not"):
+                inner = self._constant(test.operand)
+                return None if inner is None else not inner
+            case nodes.BoolOp():
+                answers = [self._constant(one) for one in test.values]
+                decisive = bool(test.op == "or")
+                return decisive if decisive in answers else None if None in answers else not decisive
+            case nodes.Name() if test.name.isupper():
+                binding = self._facts.names.binding(test, test.name)
+                if binding is None or not isinstance(binding.scope, nodes.Module) or len(binding.nodes) != 1:
+                    return None
+                assigned = binding.nodes[0].parent
+                if isinstance(assigned, nodes.Assign | nodes.AnnAssign) and isinstance(assigned.value, nodes.Const):
+                    return assigned.value.value if isinstance(assigned.value.value, bool) else None
+        return None
 
     def travel(
         self,
