@@ -247,12 +247,12 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
     if isinstance(receiver, nodes.Name):
         return _is_made(facts, receiver, function, _MAX_DEPTH)
     if isinstance(receiver, nodes.Attribute):
-        text = receiver.as_string()
+        place = dotted(receiver)
         return any(
-            isinstance(node, nodes.Assign)
-            and isinstance(node.value, nodes.Call)
+            isinstance(node, nodes.AssignAttr)
+            and isinstance(_value_of(node), nodes.Call)
             and node.lineno < receiver.lineno
-            and any(target.as_string() == text for target in node.targets)
+            and dotted(node) == place
             for node in walk(function.body)
         )
     return False
