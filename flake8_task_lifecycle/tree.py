@@ -471,9 +471,17 @@ def _aliases(statement: ast.stmt) -> Iterator[tuple[str, str]]:
     elif isinstance(value, ast.Lambda) and isinstance(value.body, ast.Call):
         value = value.body.func
     for branch in (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,):
-        original = _last_word(branch)
-        if original:
-            yield from ((_last_word(target), original) for target in statement.targets)
+        for original in _looked_up(branch) or [_last_word(branch)]:
+            if original:
+                yield from ((_last_word(target), original) for target in statement.targets)
+
+
+def _looked_up(expression: ast.expr) -> list[str]:
+    """The last words of what ``getattr(owner, "name", default)`` gives; none for whatever else."""
+    if not isinstance(expression, ast.Call) or _last_word(expression.func) != "getattr":
+        return []
+    named = expression.args[1:]
+    return [str(one.value) if isinstance(one, ast.Constant) else _last_word(one) for one in named]
 
 
 def _last_word(expression: ast.expr) -> str:

@@ -331,6 +331,8 @@ class Evaluator:
                 return (Partial(value, call) for value in self.of(call.args[0]))
             case External("typing.cast") if len(call.args) == 2:
                 return annotated(self, call.args[0])
+            case External("builtins.getattr") if len(call.args) in {2, 3}:
+                return self._looked_up(*call.args)
             case External("builtins.super"):
                 return self._super(call)
             case External(name):
@@ -345,6 +347,15 @@ class Evaluator:
             case Partial(inner):
                 return self._result(inner, call)
         return UNKNOWN_ONLY
+
+    def _looked_up(
+        self, owner: nodes.NodeNG, name: nodes.NodeNG, default: nodes.NodeNG | None = None
+    ) -> Iterable[Value]:
+        """What ``getattr(owner, "name", default)`` gives."""
+        if not isinstance(name, nodes.Const) or not isinstance(name.value, str):
+            return UNKNOWN_ONLY
+        found = each(self.of(owner), lambda base: self.member(base, name.value))
+        return (*found, *(self.of(default) if default is not None else ()))
 
     @staticmethod
     def _external_result(name: str) -> Iterable[Value]:
