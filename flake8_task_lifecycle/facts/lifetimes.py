@@ -9,6 +9,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator
 from flake8_task_lifecycle.facts.drained import empties_its_test, ends_when_nothing_is_left
+from flake8_task_lifecycle.facts.sought import looks_for_one
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_functions, targets
 from flake8_task_lifecycle.facts.values import LITERAL, Definition, External, known_names
@@ -309,6 +310,8 @@ def _way_out(facts: Facts, function: nodes.FunctionDef, loop: Loop) -> str:
         return "it goes round again only after an error"
     if ends_when_nothing_is_left(loop):
         return "it takes what there is and waits for no more"
+    if looks_for_one(loop):
+        return "it looks for one thing and ends with it"
     for node in walk(loop.body):
         if _is_timeout(node) and leaves(node.body, loop) and not _handles_error(node, loop):
             return "it ends when a wait times out"
