@@ -33,7 +33,7 @@ from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
-from flake8_task_lifecycle.facts.handed_over import put_where
+from flake8_task_lifecycle.facts.handed_over import put_where, waits_for_handed
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
 from flake8_task_lifecycle.facts.lifetimes import ends_with_what_it_shields, unbounded
 from flake8_task_lifecycle.facts.managers import Managers
@@ -135,15 +135,40 @@ class Handlers:
             entry = self._facts.entries.is_entry(function)
             if not entry.is_no:
                 return (Answer(Known.NO, ENDS) if entry.is_yes else entry), looping, site
-            if entry.reason == NO_START and self._facts.runners.may_be_run_by_decorator(function):
-                return Answer(Known.UNKNOWN, "its decorator may start it"), looping, site
+            start = self._likely_start(node, function) if entry.reason == NO_START else ""
+            if start:
+                return Answer(Known.UNKNOWN, start), looping, site
         if not self._lingers(site) and raised_by_callers(self._facts, informed or site):
             return Answer(Known.NO, CALLERS_RAISE), looping, site
-        if isinstance(node, nodes.ExceptHandler) and self._may_choose(node, function):
-            return Answer(Known.UNKNOWN, "a function chooses which exceptions it takes"), looping, site
-        if isinstance(node, nodes.ExceptHandler) and throws_it_elsewhere(self._facts, node):
-            return Answer(Known.UNKNOWN, "it is thrown into another frame"), looping, site
-        return Answer(Known.YES), looping, site
+        doubt = self._doubt(node, function, caught, waits if not looping else [])
+        return (Answer(Known.UNKNOWN, doubt) if doubt else Answer(Known.YES)), looping, site
+
+    def _likely_start(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> str:
+        """What may run a coroutine as a task's own of which no start is seen; "" when nothing speaks for it."""
+        if self._facts.runners.may_be_run_by_decorator(function):
+            return "its decorator may start it"
+        return "an endless coroutine that nobody awaits" if self._runs_for_ever(node, function) else ""
+
+    def _doubt(self, node: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught, waits: list[nodes.NodeNG]) -> str:
+        """What is not known of a place, so that nothing can be said of it; "" when all is."""
+        if "BaseException" not in caught.kinds and waits and waits_for_handed(self._facts, function, waits):
+            return "what it waits for was handed to what may cancel it"
+        if not isinstance(node, nodes.ExceptHandler):
+            return ""
+        if self._may_choose(node, function):
+            return "a function chooses which exceptions it takes"
+        return "it is thrown into another frame" if throws_it_elsewhere(self._facts, node) else ""
+
+    def _runs_for_ever(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
+        """Whether a place ends an unbounded ``while`` loop of its coroutine, which nobody would wait for in line."""
+        block = node.parent if isinstance(node, nodes.ExceptHandler) else node
+        return any(
+            isinstance(loop, nodes.While)
+            and (block.parent_of(loop) or loop.parent_of(block))
+            and any(arrivals(loop.body, _nothing_takes, False))
+            and unbounded(self._facts, loop).is_yes
+            for loop in inside(function)
+        )
 
     def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
         """Whether a handler raises what a function that cannot be followed says so of, or does not say so of."""

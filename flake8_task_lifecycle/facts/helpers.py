@@ -36,9 +36,7 @@ def raised_by_callers(facts: Facts, site: Site, depth: int = _MAX_DEPTH) -> bool
     if referenced or not calls:
         return False
     returned = list(_returned(facts, site))
-    loops = any(
-        isinstance(node, nodes.While | nodes.For) and unbounded(facts, node).is_yes for node in inside(function)
-    )
+    loops = any(isinstance(node, nodes.While) and unbounded(facts, node).is_yes for node in inside(function))
     return bool(returned) and all(_raises_after(call, one, depth, loops) for call in calls for one in returned)
 
 
