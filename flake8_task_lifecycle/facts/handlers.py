@@ -160,8 +160,10 @@ class Handlers:
         return "it is thrown into another frame" if throws_it_elsewhere(self._facts, node) else ""
 
     def _runs_for_ever(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
-        """Whether a place ends an unbounded ``while`` loop of its coroutine, which nobody would wait for in line."""
+        """Whether a place ends an unbounded ``while`` loop of a coroutine that gives nothing back: nobody waits in line."""
         block = node.parent if isinstance(node, nodes.ExceptHandler) else node
+        if any(one.value is not None for one in self._facts.tree.returns.get(function, ())):
+            return False
         return any(
             isinstance(loop, nodes.While)
             and (block.parent_of(loop) or loop.parent_of(block))
@@ -327,10 +329,6 @@ class Handlers:
         return not any(
             self._waits_without_end(part) for step in site.journey.known for part in site.graph.steps[step].parts
         )
-
-    def ends_entry(self, site: Site) -> bool:
-        """Whether a place stands in an entry coroutine, which every path after it ends without going round again."""
-        return not self._goes_on(site) and self.ends(site) and self._facts.entries.is_entry(site.function).is_yes
 
     def _find_endless_wait(self, part: nodes.NodeNG) -> bool:
         return any(
