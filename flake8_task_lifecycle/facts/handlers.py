@@ -160,7 +160,7 @@ class Handlers:
         return "it is thrown into another frame" if throws_it_elsewhere(self._facts, node) else ""
 
     def _runs_for_ever(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
-        """Whether a place ends an unbounded ``while`` loop of a coroutine that gives nothing back: nobody waits in line."""
+        """Whether a place ends an unbounded ``while`` loop of a coroutine that gives nothing back."""
         block = node.parent if isinstance(node, nodes.ExceptHandler) else node
         if any(one.value is not None for one in self._facts.tree.returns.get(function, ())):
             return False
