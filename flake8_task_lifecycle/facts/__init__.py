@@ -44,7 +44,7 @@ from flake8_task_lifecycle.facts.world import World
 from flake8_task_lifecycle.flow import Graph
 from flake8_task_lifecycle.homes import CallName
 from flake8_task_lifecycle.leads import called_in
-from flake8_task_lifecycle.model import Evidence
+from flake8_task_lifecycle.model import Answer, Evidence
 from flake8_task_lifecycle.names import Names, qualified_name
 from flake8_task_lifecycle.options import Options
 from flake8_task_lifecycle.outline import Outline
@@ -111,6 +111,7 @@ class Facts:
         self._placed = 0
         self._named = 0
         self._functions: dict[str, list[nodes.FunctionDef]] = {}
+        self.streams: dict[nodes.FunctionDef, Answer] = {}
         self.dangers: dict[tuple[nodes.FunctionDef, int], frozenset[str]] = {}
 
     @cached_property

@@ -34,6 +34,7 @@ class Answers:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
         self._known: dict[tuple[nodes.FunctionDef, int], bool | None] = {}
+        self.nothing: set[tuple[nodes.FunctionDef, int]] = set()
 
     def of(self, call: nodes.Call, place: int) -> bool | None:
         """What a call answers whose argument at a place is a cancellation; None when that is not known."""
@@ -43,6 +44,16 @@ class Answers:
 
         found = {ask(self._facts, value, question) for value in self._facts.evaluator.of(call.func)}
         return found.pop() if len(found) == 1 else None
+
+    def is_nothing(self, call: nodes.Call, place: int) -> bool:
+        """Whether a call gives None when its argument at a place is a cancellation."""
+
+        def question(facts: Facts, function: nodes.FunctionDef) -> bool:
+            answers = facts.outcomes.answers
+            return answers.given(function, place) is False and (function, place) in answers.nothing
+
+        values = self._facts.evaluator.of(call.func)
+        return bool(values) and all(ask(self._facts, value, question) for value in values)
 
     def is_open(self, call: nodes.Call) -> bool:
         """Whether a call may be such a question at all: builtins and what logs tell nothing of the exception."""
@@ -73,13 +84,16 @@ class Answers:
             return None
         outcomes = self._facts.outcomes
         journey = self._facts.paths.travel(graph, {graph.entry: outcomes.caught(parameters[place])}, None)
-        found = set()
+        found, given = set(), set()
         for step, knowledge in journey.known.items():
             if any(target == graph.exit for target, _ in graph.steps[step].edges):
                 statement = graph.steps[step].statement
                 if not isinstance(statement, nodes.Return) or statement.value is None:
                     return None
                 found.add(outcomes.truth(statement.value, knowledge))
+                given.add(isinstance(statement.value, nodes.Const) and statement.value.value is None)
+        if given == {True}:
+            self.nothing.add((function, place))
         return found.pop() if len(found) == 1 else None
 
 

@@ -11,7 +11,8 @@ from flake8_task_lifecycle.facts.call_names import may_cancel
 from flake8_task_lifecycle.facts.definitions import is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.together import always_runs, is_where_none_is
-from flake8_task_lifecycle.flow import inside
+from flake8_task_lifecycle.facts.uses import Fate
+from flake8_task_lifecycle.flow import inside, walk
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -88,6 +89,25 @@ def put_where(facts: Facts, function: nodes.FunctionDef, owned: Texts) -> Texts:
         if not (names | {f"{name}[]" for name in names}).isdisjoint(owned):
             found |= {text for value in values if isinstance(value, nodes.Name) for text in cancels.texts(value)}
     return frozenset(found)
+
+
+def waits_for_handed(facts: Facts, function: nodes.FunctionDef, waits: list[nodes.NodeNG]) -> bool:
+    """Whether a block waits only for locals that were handed before to calls that cannot be followed."""
+    loads = facts.frame(function).loads
+    first = min((wait.lineno or 0 for wait in waits), default=0)
+    passed = {
+        f"{name}@{function.lineno or 0}": [one for one in loads.get(name, ()) if _is_passed_before(one, first)]
+        for name in {one.name for one in walk(waits) if isinstance(one, nodes.Name)}
+    }
+    likely = frozenset(text for text, arguments in passed.items() if arguments)
+    if not likely or not facts.cancelled.waits_only_for(waits, likely):
+        return False
+    handed = {text for text in likely if any(facts.uses.of(one).fate is Fate.HANDED for one in passed[text])}
+    return facts.cancelled.waits_only_for(waits, frozenset(handed))
+
+
+def _is_passed_before(load: nodes.NodeNG, line: int) -> bool:
+    return isinstance(load.parent, nodes.Call) and load in load.parent.args and (load.lineno or 0) < line
 
 
 def _is_nothing(value: nodes.NodeNG | None) -> bool:

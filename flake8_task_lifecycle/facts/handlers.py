@@ -33,9 +33,9 @@ from flake8_task_lifecycle.facts.cancelled_before import waits_for_cancelled
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
-from flake8_task_lifecycle.facts.handed_over import put_where
+from flake8_task_lifecycle.facts.handed_over import put_where, waits_for_handed
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
-from flake8_task_lifecycle.facts.lifetimes import endless_loops, ends_with_what_it_shields, unbounded
+from flake8_task_lifecycle.facts.lifetimes import ends_with_what_it_shields, unbounded
 from flake8_task_lifecycle.facts.managers import Managers
 from flake8_task_lifecycle.facts.outcomes import Content, Knowledge
 from flake8_task_lifecycle.facts.values import known_names
@@ -132,37 +132,44 @@ class Handlers:
         if informed is not None and self.raises(informed):
             return Answer(Known.NO, RAISES), False, informed
         if not looping and self.ends(site):
-            ending = self._as_end_of_task(site)
-            if ending is not None:
-                return ending, looping, site
+            entry = self._facts.entries.is_entry(function)
+            if not entry.is_no:
+                return (Answer(Known.NO, ENDS) if entry.is_yes else entry), looping, site
+            start = self._likely_start(node, function) if entry.reason == NO_START else ""
+            if start:
+                return Answer(Known.UNKNOWN, start), looping, site
         if not self._lingers(site) and raised_by_callers(self._facts, informed or site):
             return Answer(Known.NO, CALLERS_RAISE), looping, site
-        if isinstance(node, nodes.ExceptHandler) and self._may_choose(node, function):
-            return Answer(Known.UNKNOWN, "a function chooses which exceptions it takes"), looping, site
-        if isinstance(node, nodes.ExceptHandler) and throws_it_elsewhere(self._facts, node):
-            return Answer(Known.UNKNOWN, "it is thrown into another frame"), looping, site
-        return Answer(Known.YES), looping, site
+        doubt = self._doubt(node, function, caught, waits if not looping else [])
+        return (Answer(Known.UNKNOWN, doubt) if doubt else Answer(Known.YES)), looping, site
 
-    def _as_end_of_task(self, site: Site) -> Answer | None:
-        """What becomes of a cancellation at the end of a coroutine that may be a task's own; None when it is none."""
-        function = site.function
-        entry = self._facts.entries.is_entry(function)
-        if not entry.is_no:
-            return Answer(Known.NO, ENDS) if entry.is_yes else entry
-        if entry.reason != NO_START:
-            return None
+    def _likely_start(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> str:
+        """What may run a coroutine as a task's own of which no start is seen; "" when nothing speaks for it."""
         if self._facts.runners.may_be_run_by_decorator(function):
-            return Answer(Known.UNKNOWN, "its decorator may start it")
-        if self._runs_for_ever(site.node, function):
-            return Answer(Known.UNKNOWN, "it has no end of its own, and nobody is seen to await it")
-        return None
+            return "its decorator may start it"
+        return "an endless coroutine that nobody awaits" if self._runs_for_ever(node, function) else ""
+
+    def _doubt(self, node: nodes.NodeNG, function: nodes.FunctionDef, caught: Caught, waits: list[nodes.NodeNG]) -> str:
+        """What is not known of a place, so that nothing can be said of it; "" when all is."""
+        if "BaseException" not in caught.kinds and waits and waits_for_handed(self._facts, function, waits):
+            return "what it waits for was handed to what may cancel it"
+        if not isinstance(node, nodes.ExceptHandler):
+            return ""
+        if self._may_choose(node, function):
+            return "a function chooses which exceptions it takes"
+        return "it is thrown into another frame" if throws_it_elsewhere(self._facts, node) else ""
 
     def _runs_for_ever(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
-        """Whether a ``while`` loop of the function that has no end stands around what is guarded, or in it."""
-        guarded = node.parent if isinstance(node, nodes.ExceptHandler) else node
+        """Whether a place ends an unbounded ``while`` loop of a coroutine that gives nothing back."""
+        block = node.parent if isinstance(node, nodes.ExceptHandler) else node
+        if any(one.value is not None for one in self._facts.tree.returns.get(function, ())):
+            return False
         return any(
-            isinstance(loop, nodes.While) and (loop.parent_of(guarded) or guarded.parent_of(loop))
-            for loop in endless_loops(self._facts, function)
+            isinstance(loop, nodes.While)
+            and (block.parent_of(loop) or loop.parent_of(block))
+            and any(arrivals(loop.body, _nothing_takes, False))
+            and unbounded(self._facts, loop).is_yes
+            for loop in inside(function)
         )
 
     def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
@@ -342,10 +349,6 @@ class Handlers:
         return not any(
             self._waits_without_end(part) for step in site.journey.known for part in site.graph.steps[step].parts
         )
-
-    def ends_entry(self, site: Site) -> bool:
-        """Whether a place stands in an entry coroutine, which every path after it ends without going round again."""
-        return not self._goes_on(site) and self.ends(site) and self._facts.entries.is_entry(site.function).is_yes
 
     def _find_endless_wait(self, part: nodes.NodeNG) -> bool:
         return any(

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.absorbers import Site
-from flake8_task_lifecycle.facts.lifetimes import unbounded
 from flake8_task_lifecycle.facts.outcomes import Content
 from flake8_task_lifecycle.facts.repeats import Call, calls_of
-from flake8_task_lifecycle.flow import FlowTooLarge, Label, inside
+from flake8_task_lifecycle.flow import FlowTooLarge, Label
 from flake8_task_lifecycle.names import dotted, enclosing_function
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ _MAX_DEPTH = 3
 def raised_by_callers(facts: Facts, site: Site, depth: int = _MAX_DEPTH) -> bool:
     """Whether every caller of the private helper that a place stands in awaits it and then raises on every path.
 
-    It raises what the helper returned of the exception, or what it was handling itself; or it is an entry coroutine
-    whose unbounded loop is in the helper, and ends with it.
+    It raises what the helper returned of the exception, or what it was handling itself.
     """
     function = site.function
     if depth <= 0 or not _is_private(facts, function):
@@ -36,10 +34,7 @@ def raised_by_callers(facts: Facts, site: Site, depth: int = _MAX_DEPTH) -> bool
     if referenced or not calls:
         return False
     returned = list(_returned(facts, site))
-    loops = any(
-        isinstance(node, nodes.While | nodes.For) and unbounded(facts, node).is_yes for node in inside(function)
-    )
-    return bool(returned) and all(_raises_after(call, one, depth, loops) for call in calls for one in returned)
+    return bool(returned) and all(_raises_after(call, one, depth) for call in calls for one in returned)
 
 
 def _is_private(facts: Facts, function: nodes.FunctionDef) -> bool:
@@ -68,7 +63,7 @@ def _returned(facts: Facts, site: Site) -> Iterator[_Returned]:
         yield {place: content for place, content in contents.items() if content is not None}
 
 
-def _raises_after(call: Call, returned: _Returned, depth: int, loops: bool) -> bool:
+def _raises_after(call: Call, returned: _Returned, depth: int) -> bool:
     facts, function, awaited = call.facts, call.function, call.node.parent
     if function is None or not isinstance(awaited, nodes.Await):
         return False
@@ -92,6 +87,4 @@ def _raises_after(call: Call, returned: _Returned, depth: int, loops: bool) -> b
     }
     journey = facts.paths.travel(graph, starts, None)
     after = Site(statement, function, graph, journey, None, graph.exit in starts)
-    if facts.handlers.raises(after) or raised_by_callers(facts, after, depth - 1):
-        return True
-    return loops and facts.handlers.ends_entry(after)
+    return facts.handlers.raises(after) or raised_by_callers(facts, after, depth - 1)

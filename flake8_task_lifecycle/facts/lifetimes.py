@@ -200,7 +200,10 @@ def _stream(facts: Facts, iterable: nodes.NodeNG) -> Answer:
 def _own_generator(facts: Facts, function: nodes.NodeNG) -> Answer:
     if not isinstance(function, nodes.AsyncFunctionDef) or not is_generator(function):
         return Answer(Known.YES)
-    return _of_function(facts, function, 0)
+    if function not in facts.streams:
+        facts.streams[function] = Answer(Known.UNKNOWN, "it goes over itself")
+        facts.streams[function] = _of_function(facts, function, 0)
+    return facts.streams[function]
 
 
 def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:

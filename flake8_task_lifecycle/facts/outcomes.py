@@ -164,7 +164,9 @@ class Outcomes:
         caught = self._exceptions.caught(expression)
         if caught.cancellation:
             return True
-        return False if caught.resolved else None
+        kinds = expression.elts if isinstance(expression, nodes.Tuple) else [expression]
+        is_other = caught.resolved or all(self._exceptions.caught(one).resolved or _is_error(one) for one in kinds)
+        return False if is_other else None
 
     def after(self, statement: nodes.NodeNG | None, parts: tuple[nodes.NodeNG, ...], knowledge: Knowledge) -> Knowledge:
         """What is known after a step: what it stores is forgotten, or known anew."""
@@ -262,7 +264,7 @@ class Outcomes:
             return knowledge.get(dotted(value))
         if isinstance(value, nodes.Call) and self._exceptions.caught(value.func).cancellation:
             return Content.EXCEPTION
-        if self._is_exception_in_flight(value):
+        if self._is_exception_in_flight(value) or self._is_nothing(value, knowledge):
             return Content.NONE
         if isinstance(value, nodes.BoolOp) and value.op == "or":
             first = next((one for one in value.values if self.truth(one, knowledge) is not False), None)
@@ -276,6 +278,11 @@ class Outcomes:
         """Whether a value is what a function that cannot be followed says of the exception."""
         call = value.value if isinstance(value, nodes.Await) else value
         return isinstance(call, nodes.Call) and self._supposed(call, knowledge) is not None
+
+    def _is_nothing(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> bool:
+        """Whether a function that is given the exception answers None: ``answer = self._judge(error)``."""
+        place = place_of(value, knowledge, Content.EXCEPTION) if isinstance(value, nodes.Call) else None
+        return place is not None and self.answers.is_nothing(value, place)
 
     def _is_made_to_raise(self, target: nodes.NodeNG, statement: nodes.NodeNG, knowledge: Knowledge) -> bool:
         """Whether a name takes what a call makes of the exception, and the function raises by that name."""
@@ -295,6 +302,12 @@ class Outcomes:
             return False
         wanted = "sys.exc_info" if isinstance(value, nodes.Subscript) else "sys.exception"
         return known_names(self._facts.evaluator.of(call.func), instance=False) == {wanted} and not _is_handling(call)
+
+
+def _is_error(expression: nodes.NodeNG) -> bool:
+    """Whether a class that is not resolved is one of errors, by its name, and not of cancellation."""
+    word = last_word(expression)
+    return word.endswith("Error") and "cancel" not in word.lower()
 
 
 def _find_raised_names(function: nodes.FunctionDef) -> frozenset[str]:
