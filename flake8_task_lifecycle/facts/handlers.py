@@ -160,9 +160,14 @@ class Handlers:
         return "it is thrown into another frame" if throws_it_elsewhere(self._facts, node) else ""
 
     def _runs_for_ever(self, node: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
-        """Whether a place ends an unbounded ``while`` loop of a coroutine that gives nothing back."""
+        """Whether a place ends an unbounded ``while`` loop of a coroutine that gives nothing back.
+
+        One that is handed to something as it stands has somebody to wait for it.
+        """
         block = node.parent if isinstance(node, nodes.ExceptHandler) else node
         if any(one.value is not None for one in self._facts.tree.returns.get(function, ())):
+            return False
+        if self._facts.tree.arguments.get(function.name):
             return False
         return any(
             isinstance(loop, nodes.While)

@@ -85,10 +85,12 @@ WEAK_TASK_METHODS = frozenset(
     {"add_done_callback", "remove_done_callback", "set_name", "get_name", "done", "cancelled", "cancelling", "uncancel"}
     | {"get_coro", "get_loop", "get_context", "get_stack", "print_stack"}
 )
-# Builtins that look at their argument and forget it.
-FORGETFUL_BUILTINS = frozenset(
-    {"print", "id", "repr", "str", "ascii", "format", "type", "isinstance", "issubclass", "hash", "bool", "len"}
-    | {"callable", "hasattr", "getattr", "delattr", "dir", "vars", "any", "all", "sum"}
+# Functions that look at their argument and forget it.
+FORGETFUL = frozenset(
+    {f"builtins.{name}" for name in ("print", "id", "repr", "str", "ascii", "format", "type", "hash", "bool", "len")}
+    | {f"builtins.{name}" for name in ("isinstance", "issubclass", "callable", "hasattr", "getattr", "delattr")}
+    | {f"builtins.{name}" for name in ("dir", "vars", "any", "all", "sum")}
+    | {"inspect.isawaitable", "inspect.iscoroutine", "asyncio.iscoroutine", "asyncio.isfuture"}
 )
 # Calls whose result holds, or is, what they were given.
 TRANSPARENT = frozenset(

@@ -308,8 +308,7 @@ class Uses:
     def _forgets(names: AbstractSet[str], call: nodes.Call, argument: nodes.NodeNG) -> bool:
         if names <= {"builtins.setattr"}:
             return bool(call.args) and argument is call.args[0]
-        forgetful = {f"builtins.{name}" for name in library.FORGETFUL_BUILTINS} | library.WEAK_REFERENCES
-        return names <= forgetful
+        return names <= library.FORGETFUL | library.WEAK_REFERENCES
 
     def _is_logger(self, receiver: nodes.NodeNG) -> bool:
         values = self._evaluator.of(receiver)

@@ -58,7 +58,7 @@ async def stop(task):
 ## Known limits
 Only handlers in an `async def` are judged. A handler whose exception types cannot be resolved is left alone, and so
 is one at the end of a coroutine that may be started as a task somewhere: a loop without end that the project neither
-starts nor awaits is taken for one.
+starts nor awaits nor hands on is taken for one.
 
 ## When to leave it off
 Nowhere; mark the rare handler that means it with `# noqa: TLC003` and say why.
