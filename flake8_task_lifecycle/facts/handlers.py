@@ -60,6 +60,7 @@ class Handlers:
         self._taking: dict[nodes.NodeNG, bool] = {}
         self._raising: dict[nodes.ExceptHandler, bool] = {}
         self._waits_without_end = cache(self._find_endless_wait)
+        self._waiting_loops = cache(self._find_waiting_loops)
         self._asking = Asking(facts)
         self.managers = Managers(facts)
 
@@ -169,13 +170,17 @@ class Handlers:
             return False
         if self._facts.tree.arguments.get(function.name):
             return False
-        return any(
-            isinstance(loop, nodes.While)
-            and (block.parent_of(loop) or loop.parent_of(block))
+        return any(block.parent_of(loop) or loop.parent_of(block) for loop in self._waiting_loops(function))
+
+    def _find_waiting_loops(self, function: nodes.FunctionDef) -> list[nodes.While]:
+        """The unbounded ``while`` loops of a function that wait for something."""
+        return [
+            loop
+            for loop in inside(function)
+            if isinstance(loop, nodes.While)
             and any(arrivals(loop.body, _nothing_takes, False))
             and unbounded(self._facts, loop).is_yes
-            for loop in inside(function)
-        )
+        ]
 
     def _may_choose(self, handler: nodes.ExceptHandler, function: nodes.FunctionDef) -> bool:
         """Whether a handler raises what a function that cannot be followed says so of, or does not say so of.
