@@ -173,11 +173,12 @@ class Settled:
 
     def __init__(self, function: nodes.FunctionDef) -> None:
         self._function = function
-        self._stores: dict[str, list[nodes.AssignName]] = defaultdict(list)
+        stores: dict[str, list[nodes.AssignName]] = defaultdict(list)
         for node in inside(function):
             if isinstance(node, nodes.AssignName):
-                self._stores[node.name].append(node)
-        self._last_stores = {name: max(one.lineno or 0 for one in stores) for name, stores in self._stores.items()}
+                stores[node.name].append(node)
+        self._last_stores = {name: max(one.lineno or 0 for one in found) for name, found in stores.items()}
+        self._bound_once = list(_bound_once(stores))
         self._blocks: dict[nodes.NodeNG, list[_Block]] = {}
 
     def where(self, spawn: nodes.NodeNG) -> Told:
@@ -211,17 +212,10 @@ class Settled:
                 if isinstance(sibling, nodes.Assign) and child is statement:
                     settle(sibling.targets[0], bool(sibling.value.value))
             if child is statement and block is not None:
-                for name in self._there_with(block):
+                for name in [name for name, store in self._bound_once if store in block.statements]:
                     settled |= {name: True, f"{name} is not None": True, f"{name} is None": False}
             child, parent = parent, parent.parent
         return Told(frozenset(settled.items()), frozenset(filter(None, alternatives)))
-
-    def _there_with(self, block: _Block) -> Iterator[str]:
-        """The names that one block binds to something, and all others bind to None."""
-        for name, stores in self._stores.items():
-            something = [store for store in stores if not _binds_nothing(store)]
-            if len(something) == 1 < len(stores) and something[0].statement() in block.statements:
-                yield name
 
     def _block_of(self, statement: nodes.NodeNG, parent: nodes.NodeNG) -> _Block | None:
         """The block that a statement stands in; None for an expression."""
@@ -241,6 +235,14 @@ class _Block(NamedTuple):
     def of(cls, statements: list[nodes.NodeNG]) -> _Block:
         """The block of these statements."""
         return cls(frozenset(statements), tuple(filter(_tells, statements)))
+
+
+def _bound_once(stores: Mapping[str, list[nodes.AssignName]]) -> Iterator[tuple[str, nodes.NodeNG]]:
+    """The names that one statement binds to something, and all others bind to None; with that statement."""
+    for name, found in stores.items():
+        something = [store for store in found if not _binds_nothing(store)]
+        if len(something) == 1 < len(found):
+            yield name, something[0].statement()
 
 
 def _binds_nothing(store: nodes.AssignName) -> bool:
