@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from flake8_runs import SPAWN, lines_of
 
-from flake8_task_lifecycle import engine, store, tree
+from flake8_task_lifecycle import engine, folders, store, tree
 from flake8_task_lifecycle.facts.plain_names import PlainNames
+from flake8_task_lifecycle.folders import files_below
 from flake8_task_lifecycle.options import Options
-from flake8_task_lifecycle.source import Source
+from flake8_task_lifecycle.source import Source, new_run
 from flake8_task_lifecycle.store import STORE
 
 MODULES = 5
@@ -63,6 +64,36 @@ def test_a_project_that_is_left_behind_is_let_go(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(store, "_KEPT_OF_OTHERS", 0)
     cost(other)
     assert min(cost(one)) >= MODULES - 1
+
+
+def test_a_project_is_walked_once_though_others_come_between(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    paths = [project_in(tmp_path / name) for name in ("one", "other")]
+    walked: list[Path] = []
+    walk = folders._walked
+
+    def counting(base: Path) -> list[Path] | None:
+        walked.append(base)
+        return walk(base)
+
+    monkeypatch.setattr(folders, "_walked", counting)
+    files = [files_below(path.parent) for path in (*paths, *paths)]
+    assert walked == [path.parent for path in paths]
+    assert files[:2] == files[2:] and all(len(found or ()) == MODULES + 1 for found in files)
+    new_run()
+    files_below(paths[0].parent)
+    assert walked == [*(path.parent for path in paths), paths[0].parent]
+
+
+def test_the_walk_leaves_environments_out(tmp_path: Path) -> None:
+    project_in(tmp_path / "one")
+    for name, is_environment in (("env", True), ("inner", False)):
+        folder = tmp_path / "one" / name
+        folder.mkdir()
+        (folder / "made.py").touch()
+        if is_environment:
+            (folder / "pyvenv.cfg").touch()
+    names = {path.name for path in files_below(tmp_path / "one") or ()}
+    assert "made.py" in names and len(files_below(tmp_path / "one") or ()) == MODULES + 2
 
 
 NAMES = """\

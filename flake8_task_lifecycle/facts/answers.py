@@ -176,12 +176,11 @@ def is_raised_around(facts: Facts, function: nodes.FunctionDef, name: str) -> bo
 
 
 def _is_tested(node: nodes.NodeNG) -> bool:
-    parent = node.parent
-    while isinstance(parent, nodes.UnaryOp | nodes.BoolOp | nodes.Await):
-        node, parent = parent, parent.parent
-    if isinstance(parent, nodes.Assign) and len(parent.targets) == 1:
-        return any(_is_part_of_test(one) for one in _readings(parent.targets[0]))
-    return isinstance(parent, nodes.If | nodes.While | nodes.IfExp) and parent.test is node
+    """Whether a test takes a value: where it stands, or by the local that it is stored in."""
+    whole = _condition(node)
+    if isinstance(whole.parent, nodes.Assign) and len(whole.parent.targets) == 1:
+        return any(_decides(_condition(one)) for one in _readings(whole.parent.targets[0]))
+    return _decides(whole)
 
 
 def _readings(target: nodes.NodeNG) -> list[nodes.NodeNG]:
@@ -195,8 +194,13 @@ def _readings(target: nodes.NodeNG) -> list[nodes.NodeNG]:
     return [one.parent if isinstance(one.parent, nodes.Attribute) else one for one in loads]
 
 
-def _is_part_of_test(node: nodes.NodeNG) -> bool:
-    parent = node.parent
-    while isinstance(parent, nodes.UnaryOp | nodes.BoolOp):
-        node, parent = parent, parent.parent
-    return isinstance(parent, nodes.If | nodes.While | nodes.IfExp) and parent.test is node
+def _condition(node: nodes.NodeNG) -> nodes.NodeNG:
+    """The whole of a condition that a value is a part of: ``not await judge(error) or left``."""
+    while isinstance(node.parent, nodes.UnaryOp | nodes.BoolOp | nodes.Await):
+        node = node.parent
+    return node
+
+
+def _decides(condition: nodes.NodeNG) -> bool:
+    parent = condition.parent
+    return isinstance(parent, nodes.If | nodes.While | nodes.IfExp) and parent.test is condition
