@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from flake8_task_lifecycle.facts import Facts, facts_of
 from flake8_task_lifecycle.model import Finding
@@ -27,8 +27,7 @@ EXCLUDES = {
 """What is not said again of the very place that a code is reported at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(NamedTuple):
     """What there is to say of one file: its facts, and its findings sorted by position and code, each told once.
 
     ``facts`` is None when no tree could be built (input nested too deeply). ``lost`` are the code of a rule that

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -31,7 +32,7 @@ class Label(Enum):
     RAISE = "raise"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Step:
     """One statement or header. ``parts`` are the nodes evaluated here, nested functions' bodies apart."""
 
@@ -39,6 +40,8 @@ class Step:
     parts: tuple[nodes.NodeNG, ...]
     edges: list[tuple[int, Label]]
     names: tuple[tuple[nodes.Name, ...], frozenset[str]] | None = None
+    nodes: tuple[nodes.NodeNG, ...] | None = None
+    words: frozenset[str] | None = None
 
 
 _Target = Callable[[], int]
@@ -46,8 +49,7 @@ Mark = Callable[[int], bool]
 """Whether something is so of a step."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Exits:
+class _Exits(NamedTuple):
     """Where the ways out of the current block lead; a target is built when first asked for."""
 
     returned: _Target
@@ -67,7 +69,7 @@ class _Run:
     def add(self, index: int, step: Step) -> None:
         """Put a step at the end."""
         loads, stores = named_in(step)
-        attributes = {node.attrname for node in walk(step.parts) if isinstance(node, nodes.Attribute)}
+        attributes = {node.attrname for node in nodes_in(step) if isinstance(node, nodes.Attribute)}
         for name in stores.union(attributes, (load.name for load in loads)):
             self._mentions.setdefault(name, []).append(len(self.steps))
         self.steps.append(index)
@@ -265,7 +267,7 @@ class Graph:
 
     def _while(self, statement: nodes.While, after: int, exits: _Exits) -> int:
         header = self._add(statement, (statement.test,), [(exits.raised(), Label.RAISE)])
-        inside = replace(exits, broken=lambda: after, continued=lambda: header)
+        inside = exits._replace(broken=lambda: after, continued=lambda: header)
         edges = self.steps[header].edges
         if constant_truth(statement.test) is not False:
             edges.append((self._block(statement.body, header, inside), Label.TRUE))
@@ -275,7 +277,7 @@ class Graph:
 
     def _for(self, statement: nodes.For, after: int, exits: _Exits) -> int:
         header = self._add(statement, (statement.iter, statement.target), [(exits.raised(), Label.RAISE)])
-        inside = replace(exits, broken=lambda: after, continued=lambda: header)
+        inside = exits._replace(broken=lambda: after, continued=lambda: header)
         self.steps[header].edges += [
             (self._block(statement.body, header, inside), Label.TRUE),
             (self._block(statement.orelse, after, exits), Label.FALSE),
@@ -315,7 +317,7 @@ class Graph:
                 self.steps[dispatch].edges.append((entry, Label.RAISE))
             if all(handler.type is not None for handler in statement.handlers):
                 self.steps[dispatch].edges.append((outer.raised(), Label.RAISE))
-            inside = replace(outer, raised=lambda: dispatch)
+            inside = outer._replace(raised=lambda: dispatch)
         after_body = self._block(statement.orelse, after, outer) if statement.orelse else after
         return self._block(statement.body, after_body, inside)
 
@@ -381,7 +383,7 @@ def named_in(step: Step) -> tuple[tuple[nodes.Name, ...], frozenset[str]]:
     if step.names is None:
         loads: list[nodes.Name] = []
         stores: set[str] = set()
-        for node in walk(step.parts):
+        for node in nodes_in(step):
             if isinstance(node, nodes.Name):
                 loads.append(node)
             elif isinstance(node, nodes.AssignName | nodes.DelName) and not isinstance(
@@ -390,6 +392,29 @@ def named_in(step: Step) -> tuple[tuple[nodes.Name, ...], frozenset[str]]:
                 stores.add(node.name)
         step.names = tuple(loads), frozenset(stores)
     return step.names
+
+
+def nodes_in(step: Step) -> tuple[nodes.NodeNG, ...]:
+    """What ``walk`` gives of the parts of a step; walked once."""
+    if step.nodes is None:
+        step.nodes = tuple(walk(step.parts))
+    return step.nodes
+
+
+def words_in(step: Step) -> frozenset[str]:
+    """The words of the names and attributes of a step."""
+    if step.words is None:
+        step.words = frozenset(word for node in nodes_in(step) if (word := _word(node)))
+    return step.words
+
+
+def _word(node: nodes.NodeNG) -> str:
+    match node:
+        case nodes.Name(name=word) | nodes.AssignName(name=word) | nodes.DelName(name=word):
+            return str(word)
+        case nodes.Attribute(attrname=word) | nodes.AssignAttr(attrname=word) | nodes.DelAttr(attrname=word):
+            return str(word)
+    return ""
 
 
 def walk(parts: Iterable[nodes.NodeNG]) -> Iterator[nodes.NodeNG]:

@@ -15,7 +15,7 @@ from typing import Any
 from flake8_task_lifecycle.homes import OWN_RECEIVERS, CallName
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Leads:
     """The functions and the calls of one file.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of source text.
 
     Lines count from 1, columns from 0 and in characters (not in UTF-8 bytes, as ``ast`` counts them).
@@ -20,8 +20,7 @@ class Span:
     end_column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """One line of source that proves part of an answer: where it stands and what it shows."""
 
     span: Span
@@ -37,8 +36,7 @@ class Known(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a fact says: YES, NO or UNKNOWN with its reason, and the lines that prove it."""
 
     known: Known
@@ -73,8 +71,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSite:
+class TaskSite(NamedTuple):
     """Everything known of one spawn: the row of the audit, and the text of TLC900.
 
     ``owner`` is a name without blanks: ``nobody``, ``caller``, ``self._task``, ``local:task``,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -20,8 +20,7 @@ _LOOP_CLASSES = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """A name's home scope and the nodes that bind it there, in source order."""
 
     scope: nodes.LocalsDictNodeNG

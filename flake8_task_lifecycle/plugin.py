@@ -5,9 +5,11 @@ Importing it loads nothing else of this package: that happens in ``Plugin.run``,
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from flake8.exceptions import ExecutionError
@@ -138,6 +140,7 @@ class Plugin:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _load_engine()
             from flake8_task_lifecycle import engine
 
             findings = engine.check(self.tree, self.lines, self.filename, replace(options, codes=codes))
@@ -150,6 +153,22 @@ class Plugin:
             return False
         named = cls._options.spawners | cls._options.keeping_spawners if cls._options is not None else ()
         return not any(name.rpartition(".")[2] in text for name in named)
+
+
+@cache
+def _load_engine() -> None:
+    """Loads astroid and the engine for good: the garbage collector goes through them neither now nor at the end.
+
+    https://docs.python.org/3/library/gc.html#gc.freeze
+    """
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import flake8_task_lifecycle.engine  # noqa: F401
+    finally:
+        if was_collecting:
+            gc.enable()
+    gc.freeze()
 
 
 def _checked(given: argparse.Namespace | None) -> Options:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from flake8_task_lifecycle import requirements, source
+from flake8_task_lifecycle import source
 from flake8_task_lifecycle.folders import FOREIGN_FOLDERS, entries_of, files_below, is_own
 from flake8_task_lifecycle.store import STORE, ModuleFile
 
@@ -29,7 +29,7 @@ _WIDEST_GAP = 2
 _KEPT_LAYOUTS = 4_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Shared:
     """What this run has found below some roots: modules, wrappers and what they return by name, files by words."""
 
@@ -40,7 +40,7 @@ class _Shared:
     holding: dict[str, tuple[Path, ...]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Layout:
     """Where the modules around one folder are found, and what this run has found there.
 
@@ -208,6 +208,8 @@ class Project:
     @cached_property
     def min_python(self) -> tuple[int, int] | None:
         """The lowest Python version that ``requires-python`` of the nearest pyproject.toml allows; None: not known."""
+        from flake8_task_lifecycle import requirements
+
         for folder in self._path.parents:
             path = folder / "pyproject.toml"
             if path.is_file():

@@ -6,10 +6,9 @@ import io
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tokenize import detect_encoding
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from flake8_task_lifecycle import source
 from flake8_task_lifecycle.folders import version_of
@@ -27,8 +26,7 @@ _TREE_BYTES = 14
 _HIDDEN_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleFile:
+class ModuleFile(NamedTuple):
     """One module: its dotted name, its path, and whether it is a package's ``__init__``."""
 
     name: str

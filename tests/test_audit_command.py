@@ -20,7 +20,7 @@ import flake8_task_lifecycle
 from flake8_task_lifecycle import engine
 from flake8_task_lifecycle.audit import AuditError, audit, cli
 from flake8_task_lifecycle.audit.writers import MissingExtra
-from flake8_task_lifecycle.rules import RULES
+from flake8_task_lifecycle.rules import tlc002_missing_cancel
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "flake8_task_lifecycle", "audit"]
@@ -143,9 +143,7 @@ def test_a_lost_rule(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError("at\nnight")
 
     monkeypatch.setattr(engine, "GUARD", True)
-    monkeypatch.setattr(
-        engine, "RULES", [rule._replace(check=broken) if rule.code == "TLC002" else rule for rule in RULES]
-    )
+    monkeypatch.setattr(tlc002_missing_cancel, "check", broken)
     project.write(jobs=DROPPED)
     ran = project.json()
     assert ran.status == 2

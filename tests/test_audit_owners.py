@@ -16,7 +16,7 @@ from flake8_task_lifecycle.audit.report import Lifetime, Owner, OwnerKind, Verdi
 from flake8_task_lifecycle.audit.sites import sites_of
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import DEFAULT_CODES, Options
-from flake8_task_lifecycle.rules import RULES
+from flake8_task_lifecycle.rules import tlc007_silent_task_death
 
 
 def test_a_scoped_task_is_its_scopes(tmp_path: Path) -> None:
@@ -438,8 +438,7 @@ def test_a_lost_rule_is_told_and_the_others_speak(monkeypatch: pytest.MonkeyPatc
 
     text = "import asyncio\n\n\nasync def main(work):\n    asyncio.create_task(work())\n"
     lines, tree = text.splitlines(keepends=True), ast.parse(text)
-    broken = tuple(rule._replace(check=fail) if rule.code == "TLC007" else rule for rule in RULES)
-    monkeypatch.setattr(engine, "RULES", broken)
+    monkeypatch.setattr(tlc007_silent_task_death, "check", fail)
     with pytest.raises(LookupError):
         engine.examine(tree, lines, "main.py", Options())
     monkeypatch.setattr(engine, "GUARD", True)

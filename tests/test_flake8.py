@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from flake8.main import cli
@@ -16,7 +17,7 @@ from flake8_task_lifecycle import engine
 from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import ALL_CODES, DEFAULT_CODES, OPT_IN_CODES
 from flake8_task_lifecycle.plugin import Plugin
-from flake8_task_lifecycle.rules import RULES, Rule
+from flake8_task_lifecycle.rules import tlc001_dangling_task
 
 DANGLING = """\
 import asyncio
@@ -433,22 +434,22 @@ def fail(*arguments: object) -> Iterator[Finding]:
 
 
 @pytest.mark.parametrize(
-    ("part", "replacement", "left"),
+    ("home", "part", "left"),
     [
-        ("RULES", (Rule("TLC001", "dangling-task", fail), *RULES[1:]), ["F401", "TLC900"]),
-        ("facts_of", fail, ["F401"]),
+        (tlc001_dangling_task, "check", ["F401", "TLC900"]),
+        (engine, "facts_of", ["F401"]),
     ],
 )
 def test_a_failure_of_ours_costs_nobody_elses_results(
+    home: ModuleType,
     part: str,
-    replacement: object,
     left: list[str],
     flake8: Run,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     Path("sample.py").write_text("import os\n" + DANGLING)
-    monkeypatch.setattr(engine, part, replacement)
+    monkeypatch.setattr(home, part, fail)
     monkeypatch.setattr(engine, "GUARD", True)
     with caplog.at_level("DEBUG"):
         assert codes(flake8("--extend-select=TLC900", "sample.py")) == left

@@ -1,7 +1,6 @@
 """A rule's docstring is its documentation: every heading is there, and every code block does what it says."""
 
 import ast
-import sys
 
 import pytest
 from markdown_it import MarkdownIt
@@ -23,7 +22,7 @@ HEADINGS = [
 
 def sections(rule: Rule) -> dict[str, list[str]]:
     """The code blocks of a rule's docstring by heading, in order."""
-    documentation = sys.modules[rule.check.__module__].__doc__ or ""
+    documentation = rule.module.__doc__ or ""
     found: dict[str, list[str]] = {}
     tokens = MarkdownIt().parse(documentation)
     for index, token in enumerate(tokens):
@@ -52,6 +51,6 @@ def test_documentation(rule: Rule) -> None:
         assert codes_in(block, rule) == {rule.code}, block
     for block in found["Use instead"]:
         assert codes_in(block, rule) == set(), block
-    first_line = (sys.modules[rule.check.__module__].__doc__ or "").splitlines()[0]
+    first_line = (rule.module.__doc__ or "").splitlines()[0]
     assert first_line.startswith(f"{rule.name}: ")
     assert first_line.endswith(".")

@@ -73,7 +73,7 @@ class Examiner:
     def _examined(self, tree: ast.Module, text: Text, source: str, file: File, codes: AbstractSet[str]) -> Outcome:
         examination = engine.examine(tree, text.lines, file.path, self._wider)
         told = [finding for finding in examination.findings if finding.code in codes]
-        examination = replace(examination, findings=tuple(told))
+        examination = examination._replace(findings=tuple(told))
         problems = [
             problem_of(finding, file.shown, text.lines, text.hidden_by(finding.code, finding.span.line), self._shown)
             for finding in told

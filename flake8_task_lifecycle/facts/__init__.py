@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING
 
 from astroid import nodes
 
@@ -14,7 +15,6 @@ from flake8_task_lifecycle.facts.cancellations import Cancellations
 from flake8_task_lifecycle.facts.cancelled import Cancelled
 from flake8_task_lifecycle.facts.coroutines import Coroutines
 from flake8_task_lifecycle.facts.elsewhere import Elsewhere
-from flake8_task_lifecycle.facts.endings import Endings
 from flake8_task_lifecycle.facts.entries import Entries
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.exceptions import Exceptions
@@ -23,9 +23,7 @@ from flake8_task_lifecycle.facts.finished import Finished
 from flake8_task_lifecycle.facts.frames import frame_of
 from flake8_task_lifecycle.facts.handlers import Handlers
 from flake8_task_lifecycle.facts.holders import Holders
-from flake8_task_lifecycle.facts.joined import Joined
 from flake8_task_lifecycle.facts.kept_itself import keeps_itself
-from flake8_task_lifecycle.facts.leaks import Leaks
 from flake8_task_lifecycle.facts.observed import observed
 from flake8_task_lifecycle.facts.outcomes import Outcomes
 from flake8_task_lifecycle.facts.owners import Owners
@@ -51,6 +49,11 @@ from flake8_task_lifecycle.outline import Outline
 from flake8_task_lifecycle.source import Source
 from flake8_task_lifecycle.store import STORE, ModuleFile
 from flake8_task_lifecycle.tree import Tree, build, build_from_text
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts.endings import Endings
+    from flake8_task_lifecycle.facts.joined import Joined
+    from flake8_task_lifecycle.facts.leaks import Leaks
 
 _QUOTED = re.compile(r"""(?=(["'])(\w+)\1)""")
 
@@ -103,9 +106,6 @@ class Facts:
         self.cancellations = Cancellations(self)
         self.shutdown = Shutdown(self)
         self.pending = Pending(self)
-        self.leaks = Leaks(self)
-        self.endings = Endings(self)
-        self.joined = Joined(self)
         self.attribute = cache(partial(Named, self))
         self._classes: dict[str, nodes.ClassDef] = {}
         self._placed = 0
@@ -134,6 +134,27 @@ class Facts:
     def held(self) -> Held:
         """What becomes of the tasks that the slots of the module hold."""
         return Held(self)
+
+    @cached_property
+    def leaks(self) -> Leaks:
+        """The ways out of a function that leave a task of it running."""
+        from flake8_task_lifecycle.facts.leaks import Leaks
+
+        return Leaks(self)
+
+    @cached_property
+    def endings(self) -> Endings:
+        """What becomes of the cancellations that handlers may take."""
+        from flake8_task_lifecycle.facts.endings import Endings
+
+        return Endings(self)
+
+    @cached_property
+    def joined(self) -> Joined:
+        """What becomes of the awaitables that one call waits for together."""
+        from flake8_task_lifecycle.facts.joined import Joined
+
+        return Joined(self)
 
     @cached_property
     def plain_names(self) -> PlainNames:

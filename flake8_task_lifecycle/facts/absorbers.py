@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -28,8 +28,7 @@ class Place(Enum):
     MANAGER = "manager"
 
 
-@dataclass(frozen=True, slots=True)
-class Absorber:
+class Absorber(NamedTuple):
     """One place that takes cancellation.
 
     ``swallows``: is a cancellation that arrives there lost? ``text`` is how the place is written, ``caught`` what it
@@ -45,8 +44,7 @@ class Absorber:
     goes_on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """A place as nodes: what it protects, where its paths lead. ``falls_off``: the function ends right after it."""
 
     node: nodes.NodeNG
@@ -57,8 +55,7 @@ class Site:
     falls_off: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A place as the facts see it: the handler or ``with`` statement, its function, what is said of it."""
 
     node: nodes.NodeNG

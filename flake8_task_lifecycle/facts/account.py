@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 _STARTS_OF_LIFE = frozenset({Where.LIFESPAN, Where.HOOK, Where.SIGNAL, Where.ATEXIT})
 
 
-@dataclass(frozen=True, slots=True)
-class Lives:
+class Lives(NamedTuple):
     """How long a task lives.
 
     ``kind`` is a word of the report's list; ``loops``: whether it runs without end, None when that is not known.
@@ -41,8 +39,7 @@ class Lives:
     loops: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """What is known of one spawn.
 
     ``path`` is its file, ``chain`` the calls that reach its release from outside, ``callers`` their lines.
@@ -122,7 +119,7 @@ def _chain(release: Release, holds: Holds, callers: Callers) -> Chain | None:
     if not found:
         return None
     best = min(found, key=badness)
-    return replace(best, dropped=tuple(dict.fromkeys(one for chain in found for one in chain.dropped)))
+    return best._replace(dropped=tuple(dict.fromkeys(one for chain in found for one in chain.dropped)))
 
 
 def _lives(facts: Facts, spawn: Spawn, holds: Holds, release: Release, made: Line | None, chain: Chain | None) -> Lives:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: ``what`` it shows in a word, where it is, and its text.
 
     ``path`` is the file as the facts know it; ``function`` the qualified name of what stands around it; ``note`` a

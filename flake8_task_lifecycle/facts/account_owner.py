@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -30,8 +29,7 @@ _MAX_DEPTH = 3
 _SENTENCE = re.compile(r"""(.*?(?:[^\W\d_]{2}|[)\]'"`])[.!?])(?:\s|\Z)""", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
+class Runs(NamedTuple):
     """What a task runs. ``functions`` are paths and qualified names; ``reason``: why the purpose is not known."""
 
     name: str
@@ -40,8 +38,7 @@ class Runs:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Holds:
+class Holds(NamedTuple):
     """Who holds a task. ``kind`` is a word of the report's list; ``places`` are the slots that take it.
 
     ``reason``: why the owner, or the place that it is kept in, is not known; ``trusted``: the owner ends the task, by
@@ -55,8 +52,7 @@ class Holds:
     trusted: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Doc:
+class _Doc(NamedTuple):
     path: str
     name: str
     doc: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -30,8 +29,7 @@ _MAX_FILES = 120
 _ENDS = {Kind.CANCEL: "cancel", Kind.AWAIT: "await"}
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """How a task comes to its end. ``steps`` by file and line; ``unsure`` are steps whose receiver is not resolved.
 
     ``handed``: where it goes that cannot be followed; ``reason``: why there may be steps that were not seen.

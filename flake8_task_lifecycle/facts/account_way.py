@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -38,8 +37,7 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """What a cancellation meets: ``answer`` is ``passes``, ``swallowed`` or ``unknown`` with its reason.
 
     ``functions`` are the coroutine functions that were looked at, by path and qualified name.
@@ -51,8 +49,7 @@ class Way:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Who sees an error of a task: ``answer`` is ``observed``, ``handled``, ``unobserved`` or ``unknown``."""
 
     answer: str
@@ -137,8 +134,7 @@ def _written(handler: nodes.ExceptHandler) -> str:
     return f"except {handler.type.as_string()}" if handler.type is not None else "except"
 
 
-@dataclass(frozen=True, slots=True)
-class _Inside:
+class _Inside(NamedTuple):
     """What a coroutine function does about its own errors."""
 
     risky: bool

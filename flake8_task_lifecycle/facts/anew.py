@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.absorbers import Site
-from flake8_task_lifecycle.flow import walk
+from flake8_task_lifecycle.flow import nodes_in
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -23,7 +23,7 @@ def waits_anew(facts: Facts, site: Site, waits: list[nodes.NodeNG], owned: Texts
     """
     texts = facts.cancelled.texts
     slots = owned.intersection(name for wait in waits for name in texts(wait))
-    steps = [node for step in site.journey.known for node in walk(site.graph.steps[step].parts)]
+    steps = [node for step in site.journey.known for node in nodes_in(site.graph.steps[step])]
     fresh = {name for node in steps for name in _stored(facts, node, slots)}
     return any(
         isinstance(node, nodes.Await) and node not in waits and not fresh.isdisjoint(texts(node)) for node in steps

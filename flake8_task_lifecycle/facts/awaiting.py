@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -13,13 +14,16 @@ from flake8_task_lifecycle.facts.holders import Holder, item_text
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.facts.values import known_names
-from flake8_task_lifecycle.flow import Graph, Label, Step, inside, walk
+from flake8_task_lifecycle.flow import Graph, Label, Step, inside, nodes_in, walk, words_in
+from flake8_task_lifecycle.homes import OWN_RECEIVERS
 from flake8_task_lifecycle.names import dotted, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _MAX_VISITS = 20_000
+_KEPT_WORDS = 1_000
+_WORD = re.compile(r"\w+")
 _WAITS = nodes.Await | nodes.AsyncFor | nodes.AsyncWith
 _SETTERS = frozenset({"set", "set_result", "set_exception"})
 
@@ -32,8 +36,7 @@ class Waited(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """The names and attributes by which a function reaches a task."""
 
     names: frozenset[str]
@@ -65,6 +68,13 @@ def reached_by(holders: Iterable[Holder]) -> Reached:
         frozenset(holder.name for holder in found if not holder.is_attribute),
         frozenset(holder.name for holder in found if holder.is_attribute),
     )
+
+
+@lru_cache(maxsize=_KEPT_WORDS)
+def _words_of(held: Reached) -> frozenset[str]:
+    """The words of which a step that mentions one of these has one: the object itself is in too many of them."""
+    words = frozenset(word for text in held.names | held.attributes for word in _WORD.findall(text))
+    return words - OWN_RECEIVERS or words
 
 
 class Awaiting:
@@ -116,12 +126,12 @@ class Awaiting:
         stores = [
             index
             for index, step in enumerate(graph.steps)
-            if step.statement is not None and stored_in(step, held) and _has_one_of(step, spawned)
+            if step.statement is not None and stored_in(step, held) and not spawned.isdisjoint(nodes_in(step))
         ]
         return bool(stores) and all(self._always_waits(graph, index, held) for index in stores)
 
     def _always_waits(self, graph: Graph, start: int, held: Reached) -> bool:
-        names = {node.name for node in walk(graph.steps[start].parts) if isinstance(node, nodes.AssignName)}
+        names = {node.name for node in nodes_in(graph.steps[start]) if isinstance(node, nodes.AssignName)}
         held = Reached(held.names | names, held.attributes)
 
         def waits(index: int) -> bool:
@@ -145,13 +155,14 @@ class Awaiting:
             step = graph.steps[index]
             finished = finished or self._timed_out(step.statement, held)
             ends = {self._ends(node) for node in loads_in(step, held)}
+            is_rest = self._facts.finished.ends_the_rest(step, held)
             stored = bool(stored_in(step, held)) and not (
                 isinstance(step.statement, nodes.For) and loads_in(step, held)
             )
             for target, label in step.edges:
                 ended = bool(ends & {"any", "normal"}) if label is not Label.RAISE else "any" in ends and not surely
                 ended = ended or (label is Label.FALSE and self._is_exhausted(step, held))
-                ended = ended or (label is not Label.RAISE and self._facts.finished.ends_the_rest(step, held))
+                ended = ended or (label is not Label.RAISE and is_rest)
                 now = (finished and not stored) or ended or self._done_on(step, held, label)
                 if (target, now) not in seen:
                     seen.add((target, now))
@@ -328,10 +339,6 @@ class Awaiting:
         return _strongest(answers)
 
 
-def _has_one_of(step: Step, found: set[nodes.NodeNG]) -> bool:
-    return any(node in found for node in walk(step.parts))
-
-
 def _cancels(_facts: Facts, function: nodes.NodeNG) -> bool:
     return isinstance(function, nodes.AsyncFunctionDef) and any(
         isinstance(node, nodes.Call) and last_word(node.func) == "cancel" for node in walk(function.body)
@@ -359,9 +366,11 @@ def _outer_function(node: nodes.NodeNG) -> nodes.FunctionDef | None:
 
 def loads_in(step: Step, held: Reached) -> list[nodes.NodeNG]:
     """The reads of the task in a step."""
+    if words_in(step).isdisjoint(_words_of(held)):
+        return []
     return [
         node
-        for node in walk(step.parts)
+        for node in nodes_in(step)
         if isinstance(node, nodes.Name | nodes.Attribute | nodes.Subscript)
         and held.has(node)
         and not _is_item_store(node)
@@ -393,8 +402,10 @@ def _is_item_store(load: nodes.NodeNG) -> bool:
 
 def stored_in(step: Step, held: Reached) -> Reached:
     """The names and attributes that a step gives another value, or empties."""
+    if words_in(step).isdisjoint(_words_of(held)):
+        return Reached(frozenset(), frozenset())
     names, attributes = set(), set()
-    for node in walk(step.parts):
+    for node in nodes_in(step):
         match node:
             case nodes.AssignName() | nodes.DelName() if not isinstance(node.parent, nodes.Comprehension):
                 names.add(node.name)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flake8_task_lifecycle.facts.account_lines import text_at
 from flake8_task_lifecycle.facts.families import ancestors
@@ -35,16 +34,14 @@ _KEPT_WORLDS = 2  # an audit goes through its projects one by one
 _FEW = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """A function by the file that defines it and its qualified name in there."""
 
     path: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """What a search for a function needs: the ``names`` by which it is reached, its own and those of its bases.
 
     ``word`` is its last word; ``hints`` are the names of its classes. ``entry``: why something outside calls it.

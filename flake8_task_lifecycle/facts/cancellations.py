@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -29,7 +28,7 @@ from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, spawned_functions
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside
 from flake8_task_lifecycle.model import Answer, Evidence, Known, Span
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word, qualified_name
 
@@ -39,8 +38,7 @@ if TYPE_CHECKING:
 _MAX_FUNCTIONS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """One ``task.cancel()`` in a coroutine.
 
     ``unawaited``: does nothing wait for the task, though the function could?
@@ -164,7 +162,7 @@ class Cancellations:
         function = enclosing_function(call)
         stores = [
             node
-            for node in walk(function.body if function is not None else [])
+            for node in (inside(function) if function is not None else ())
             if isinstance(node, nodes.AssignAttr | nodes.DelAttr) and (node.lineno or 0) <= (call.lineno or 0)
         ]
         stored = {dotted(node) for node in stores}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from flake8_task_lifecycle.facts.account_lines import Line
 from flake8_task_lifecycle.facts.callers import Callers, Function
@@ -24,8 +24,7 @@ _INSIDE = frozenset({Where.CALL, Where.STACK, Where.CALLBACK, Where.HANDED})
 _ENDS = frozenset({Where.LIFESPAN, Where.SIGNAL, Where.ATEXIT, Where.HOOK, Where.MAIN, Where.MODULE})
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """The calls from the function ``start`` outwards.
 
     ``end``: where it ends, None when nothing outside is known to reach it. ``entry`` is what the outermost function is;
@@ -41,8 +40,7 @@ class Chain:
     dropped: tuple[Mention, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
+class _Path(NamedTuple):
     function: Function
     steps: tuple[Mention, ...]
 
@@ -65,7 +63,7 @@ def _find(callers: Callers, function: Function) -> Chain:
         chains += _search(callers, function, with_tests=True)
     best = min(chains, key=badness)
     dropped = tuple(one for one in mentions if one.dropped)
-    return replace(best, steps=_completed(callers, best), reason=best.reason or doubt, dropped=dropped)
+    return best._replace(steps=_completed(callers, best), reason=best.reason or doubt, dropped=dropped)
 
 
 def badness(chain: Chain) -> tuple[int, int, list[tuple[str, int]]]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 _MAX_HOPS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class Death(NamedTuple):
     """A task that can die unseen: where it is spawned, what holds it, what runs, and the step that can raise."""
 
     span: Span
@@ -38,8 +36,7 @@ class Death:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Risks:
+class _Risks(NamedTuple):
     function: str
     found: Risk | None
     path: str
@@ -96,7 +93,7 @@ def _placed(facts: Facts, risks: _Risks) -> Risk:
     assert risks.found is not None
     if risks.path == facts.source.name:
         return risks.found
-    return replace(risks.found, evidence=replace(risks.found.evidence, path=risks.path))
+    return risks.found._replace(evidence=risks.found.evidence._replace(path=risks.path))
 
 
 def _is_sheltered(facts: Facts, spawn: Spawn, hops: int = _MAX_HOPS) -> bool:

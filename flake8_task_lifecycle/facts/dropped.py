@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -27,8 +26,7 @@ _THREADS = {"threading.Thread": 1, "threading.Timer": 1}
 _THREAD_KEYWORDS = {"threading.Thread": "target", "threading.Timer": "function"}
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """A coroutine that never runs: where it is made, what function makes it, and who calls that function.
 
     ``registrar`` is what the function was given to, "" for a call in this code.
@@ -41,8 +39,7 @@ class Dropped:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(NamedTuple):
     """A coroutine function of the project, as its own module sees it."""
 
     name: str

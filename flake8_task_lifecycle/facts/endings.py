@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -23,16 +22,14 @@ _NO_TRANSLATION = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
+class Translation(NamedTuple):
     """A handler that raises something else, written ``raised``, in place of the cancellation."""
 
     absorber: Absorber
     raised: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hiding:
+class Hiding(NamedTuple):
     """A wait for what was cancelled here, written ``awaited``, that takes a cancellation from outside as well."""
 
     absorber: Absorber

@@ -258,7 +258,7 @@ class Evaluator:
                 return (External(canonical(f"{name}.{attribute}")),) if found is None else found
             case Instance(Definition(node), exact) if isinstance(node, nodes.ClassDef):
                 return self._class_member(node, attribute, exact)
-            case Other("None"):
+            case Other.NONE:
                 return ()
         return UNKNOWN_ONLY
 

@@ -8,8 +8,7 @@ backend, which ``anyio.get_cancelled_exc_class()`` gives.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -35,8 +34,7 @@ _KINDS = {
 _MAX_DEPTH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Caught:
+class Caught(NamedTuple):
     """The cancellation types among some exceptions. ``resolved``: what the others are is known as well.
 
     ``likely``: those that are there by the name of what gives them alone.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 _MAX_FUNCTIONS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(NamedTuple):
     """A spawn into an attribute by a base class of another module, in plain data."""
 
     coroutine: str

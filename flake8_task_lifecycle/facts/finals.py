@@ -7,8 +7,7 @@ discards the saved exception.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Discard:
+class Discard(NamedTuple):
     """A ``return``, ``break`` or ``continue`` (``keyword``) through which a cancellation gets lost."""
 
     span: Span

@@ -15,7 +15,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.awaiting import Reached, accessor_text, is_partial_wait
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.values import Definition, known_names
-from flake8_task_lifecycle.flow import FlowTooLarge, Step, inside, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Step, inside, nodes_in
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Finished:
             and not is_partial_wait(node.value)
             and self._names(node.value.func) <= {"asyncio.gather", "asyncio.wait"}
             and any(self._is_rest(one, held) for one in node.value.args)
-            for node in walk(step.parts)
+            for node in nodes_in(step)
         )
 
     def _is_rest(self, argument: nodes.NodeNG, held: Reached) -> bool:

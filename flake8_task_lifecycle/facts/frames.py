@@ -11,7 +11,7 @@ from flake8_task_lifecycle.flow import inside, walk
 from flake8_task_lifecycle.names import Names
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Frame:
     """The loads of a function's names. ``captured``: loads in nested functions and lambdas, with the nested one."""
 

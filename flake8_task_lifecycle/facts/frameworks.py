@@ -5,9 +5,9 @@ The names of asyncio and the standard library are in ``library``; what a project
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from typing import NamedTuple
 
 
 class Does(Enum):
@@ -34,8 +34,7 @@ class Does(Enum):
     RAISES = "raises"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One thing that is known: a dotted name or ``*.name``, the heading of its case, and where it is documented."""
 
     does: Does

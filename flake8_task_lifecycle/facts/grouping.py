@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -31,8 +30,7 @@ _LOOPS = (nodes.For, nodes.While, nodes.ListComp, nodes.SetComp, nodes.Generator
 _BLOCKS = (nodes.Try, nodes.TryStar, nodes.ExceptHandler, nodes.With, nodes.If, nodes.While, nodes.Match)
 
 
-@dataclass(frozen=True, slots=True)
-class Ungrouped:
+class Ungrouped(NamedTuple):
     """The tasks of one function that a group could hold, at the first spawn. ``several``: more than one task."""
 
     span: Span
@@ -42,8 +40,7 @@ class Ungrouped:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(NamedTuple):
     spawn: Spawn
     waits: tuple[nodes.NodeNG, ...]
 

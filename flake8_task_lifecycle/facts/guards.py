@@ -10,7 +10,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.slots import Kind, Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External
-from flake8_task_lifecycle.flow import FlowTooLarge, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, nodes_in, walk
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, qualified_name
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _before(facts: Facts, function: nodes.FunctionDef, statement: nodes.NodeNG) 
         step = graph.steps[index]
         if step.statement is not None:
             yield step.statement
-            yield from walk(step.parts)
+            yield from nodes_in(step)
 
 
 def _tests_state(facts: Facts, function: nodes.FunctionDef, test: nodes.NodeNG, place: Place) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -34,8 +33,7 @@ _OTHER_CANCELLABLES = frozenset(
 _NO_EVIDENCE = frozenset({Form.THREADSAFE, Form.SHIELD, Form.CALLBACK, Form.SCOPED})
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """A place that holds tasks: a variable of ``scope``, an attribute, or an item under a literal key.
 
     ``name`` is the dotted text. ``scope`` of an attribute is the class of the object that has it, None when that is
@@ -52,8 +50,7 @@ class Holder:
         return self.name[self.name.index("[") :] if self.name.endswith("]") else self.name.rpartition(".")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Origins:
+class Origins(NamedTuple):
     """Where an expression's value comes from: the places that hold it, and the spawns that stand in it.
 
     ``passing`` are the names that only pass through a loop or comprehension around the expression.

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -35,8 +34,7 @@ _PROMISED = re.compile(r"\)[ \t]*->([^:]+):")
 _MAX_HOPS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """An object that a module holds under a name: ``name`` is ``package.module:scheduler``.
 
     ``made`` says where that is, as a clause; ``classes`` are those that it is of, whatever the module binds the name

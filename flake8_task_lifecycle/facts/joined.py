@@ -7,9 +7,8 @@ goes to the waiter, and the other awaitables "won't be cancelled and will contin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -30,8 +29,7 @@ _MAX_DEPTH = 3
 _WATCHING = frozenset({"asyncio.wait", "asyncio.sleep", "asyncio.Event.wait", "asyncio.Queue.join"})
 
 
-@dataclass(frozen=True, slots=True)
-class Joint:
+class Joint(NamedTuple):
     """A ``gather`` that leaves siblings, or a ``shield`` that leaves an orphan; ``coroutine`` names one of them."""
 
     span: Span
@@ -39,8 +37,7 @@ class Joint:
     qualname: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
+class _Child(NamedTuple):
     """What ``gather`` is given in one place: the awaitable, and what is known of it.
 
     ``left``: nobody else holds or releases it when the gather raises. ``many``: it stands for any number of them.

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -34,8 +33,7 @@ Names = frozenset[str]
 _State = tuple[int, Names, bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(NamedTuple):
     """A task of a local that is left running. ``way`` is how the function is left, ``line`` where.
 
     ``single``: the local holds this one task, and is no collection.

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -48,8 +47,7 @@ class Where(Enum):
     HANDED = "handed on"
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """A place that runs a function or hands it on.
 
     ``function`` is the qualified name, in its module, of what stands around it, "" at module level; ``names`` are the
@@ -68,8 +66,7 @@ class Mention:
     dropped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Why something outside of the project calls a function: ``what`` it is, as a clause."""
 
     where: Where

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -275,7 +274,7 @@ def _watches(facts: Facts, function: nodes.FunctionDef, given: int) -> Answer:
 
 
 def _yes(facts: Facts, node: nodes.NodeNG, note: str) -> Answer:
-    return Answer(Known.YES, note, (replace(facts.evidence(node, note), path=facts.source.name),))
+    return Answer(Known.YES, note, (facts.evidence(node, note)._replace(path=facts.source.name),))
 
 
 def _of_wait(read: Read, cancels: list[int]) -> Answer:

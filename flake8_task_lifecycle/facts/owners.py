@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -24,7 +25,7 @@ from flake8_task_lifecycle.facts.branches import (
 from flake8_task_lifecycle.facts.frames import Frame
 from flake8_task_lifecycle.facts.reaching import loads_since_store
 from flake8_task_lifecycle.facts.uses import Fate, Use, Uses, strongest
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, inside, named_in, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, inside, named_in, nodes_in, walk
 from flake8_task_lifecycle.model import Answer, Evidence, Known
 from flake8_task_lifecycle.names import enclosing_function, last_word
 
@@ -38,8 +39,7 @@ GraphOf = Callable[[nodes.FunctionDef], Graph]
 EvidenceAt = Callable[[nodes.NodeNG, str], Evidence]
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(NamedTuple):
     """Who holds a task.
 
     ``lost``: is there a normal path on which nobody holds it while it may still run?
@@ -54,7 +54,7 @@ class Ownership:
     uses: tuple[Use, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Walk:
     graph: Graph
     frame: Frame
@@ -312,7 +312,7 @@ def _goes_on(load: nodes.NodeNG) -> bool:
 
 def _runs_loop(step: Step) -> bool:
     """Whether a step runs the event loop: a plain function has its locals until no task runs any more."""
-    return any(isinstance(node, nodes.Call) and last_word(node.func) in _RUNS_LOOP for node in walk(step.parts))
+    return any(isinstance(node, nodes.Call) and last_word(node.func) in _RUNS_LOOP for node in nodes_in(step))
 
 
 def _registers_on(reference: nodes.NodeNG, name: str) -> bool:

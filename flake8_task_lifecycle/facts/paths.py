@@ -38,7 +38,7 @@ _ENDING_WORDS = frozenset(name.rpartition(".")[2] for name in _NEVER_RETURN | fr
 _MAX_HOPS = 6
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Journey:
     """What can be reached: the steps with what is known before each, and the tests of loops that can hold."""
 

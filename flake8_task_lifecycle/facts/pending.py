@@ -7,9 +7,8 @@ futures when a timeout occurs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -31,8 +30,7 @@ _ONLY_TESTS = (nodes.If, nodes.While, nodes.IfExp, nodes.Assert, nodes.UnaryOp, 
 _LOOKING_CALLS = frozenset({"builtins.len", "builtins.bool", "builtins.print", "builtins.any", "builtins.all"})
 
 
-@dataclass(frozen=True, slots=True)
-class Abandoned:
+class Abandoned(NamedTuple):
     """A wait whose unfinished tasks are dropped. ``coroutine`` names one of them; ``how`` the wait was left."""
 
     span: Span

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -53,8 +52,7 @@ _KNOWN_LIBRARIES = frozenset({"asyncio", "anyio", "trio", "builtins"})
 _LOCK_WORDS = ("lock", "sem", "cond", "mutex")
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
+class Risk(NamedTuple):
     """A step in the loop of a coroutine that can raise with nobody to see it: its text, its place, what it can raise.
 
     ``swallowed``: a handler around the loop takes the error without a word, so that the task just ends.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -31,8 +30,7 @@ _CALLED_BY_NAME = re.compile(
 _MAX_DEPTH = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Unreached:
+class Unreached(NamedTuple):
     """A task whose releasing methods are reached by nothing. ``release`` is the first of them."""
 
     span: Span

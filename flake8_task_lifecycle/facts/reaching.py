@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 
 from astroid import nodes
 
-from flake8_task_lifecycle.flow import Graph, walk
+from flake8_task_lifecycle.flow import Graph, nodes_in, walk
 
 
 def reaching_stores(graph: Graph, read: nodes.NodeNG, name: str) -> list[nodes.AssignName] | None:
@@ -45,7 +45,7 @@ def loads_since_store(graph: Graph, statement: nodes.NodeNG, name: str) -> list[
         node
         for index, stores in _back_to_stores(graph, statement, name)
         if not stores
-        for node in walk(graph.steps[index].parts)
+        for node in nodes_in(graph.steps[index])
         if isinstance(node, nodes.Name) and node.name == name
     ]
 
@@ -62,7 +62,7 @@ def _back_to_stores(graph: Graph, statement: nodes.NodeNG, name: str) -> Iterato
         seen.add(index)
         stores = [
             node
-            for node in walk(graph.steps[index].parts)
+            for node in nodes_in(graph.steps[index])
             if isinstance(node, nodes.AssignName | nodes.DelName) and node.name == name
         ]
         yield index, stores

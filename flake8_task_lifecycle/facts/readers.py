@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -25,8 +24,7 @@ _LISTS = frozenset({"list", "tuple", "set", "frozenset", "sorted", "iter", "reve
 _DICTIONARIES = frozenset({"dict", "defaultdict", "OrderedDict"})
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What holds a task, by its last word: a ``place``, a variable of ``scope``, or an attribute of some object."""
 
     name: str
@@ -105,8 +103,7 @@ def _foreign(facts: Facts, other: Facts, held: Held, is_global: bool) -> Iterato
             yield other, attribute
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """One read of the task, and what is done with it there."""
 
     facts: Facts

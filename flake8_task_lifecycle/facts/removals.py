@@ -10,7 +10,7 @@ from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.slots import Place
 from flake8_task_lifecycle.facts.spawns import Spawn
-from flake8_task_lifecycle.flow import FlowTooLarge, Label, Step, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Label, Step, nodes_in, walk
 from flake8_task_lifecycle.names import enclosing_function, last_word
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ def _is_bound_again(facts: Facts, function: nodes.FunctionDef, name: nodes.Name,
             if label is Label.RAISE or target in seen or _waits_for(graph.steps[target], name.name):
                 continue
             if any(
-                isinstance(node, nodes.AssignName) and node.name == name.name
-                for node in walk(graph.steps[target].parts)
+                isinstance(node, nodes.AssignName) and node.name == name.name for node in nodes_in(graph.steps[target])
             ):
                 return True
             seen.add(target)
@@ -96,5 +95,5 @@ def _waits_for(step: Step, name: str) -> bool:
             isinstance(node.value, nodes.Name)
             or any(isinstance(one, nodes.Name) and one.name == name for one in walk([node.value]))
         )
-        for node in walk(step.parts)
+        for node in nodes_in(step)
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -16,7 +15,7 @@ from flake8_task_lifecycle.facts.raising import step_can_raise
 from flake8_task_lifecycle.facts.reaching import reaching_stores
 from flake8_task_lifecycle.facts.slots import Place, SlotEvent
 from flake8_task_lifecycle.facts.values import Definition, External, Instance
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, nodes_in, walk
 from flake8_task_lifecycle.model import Answer, Known
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word
 
@@ -40,8 +39,7 @@ _MAX_FILES = 40
 BY_ITSELF = "the function itself stores another"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call of a function somewhere in the project. ``sure``: its receiver is resolved."""
 
     facts: Facts
@@ -294,7 +292,7 @@ def _reached_with(facts: Facts, graph: Graph, statement: nodes.NodeNG, name: str
     while waiting:
         index = waiting.pop()
         step = graph.steps[index]
-        bound = any(isinstance(one, nodes.AssignName) and one.name == name for one in walk(step.parts))
+        bound = any(isinstance(one, nodes.AssignName) and one.name == name for one in nodes_in(step))
         if index in seen or bound:
             continue
         seen.add(index)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -54,8 +53,7 @@ _STARTS = re.compile(r"_*(?:a|async_|re)?(?:start|connect|open|setup|init|launch
 _CLOSERS = frozenset({"close", "aclose", "disconnect", "abort", "shutdown", "terminate", "kill", "stop"})
 
 
-@dataclass(frozen=True, slots=True)
-class Signals:
+class Signals(NamedTuple):
     """What ends a coroutine's loop from outside.
 
     ``words`` are the last words of what its loops test or wait on; ``sentinels`` the texts of what a value taken from
@@ -86,7 +84,7 @@ def signals_of(facts: Facts, spawn: Spawn) -> Signals:
     function = enclosing_function(spawn.node)
     owner = enclosing_class(function) if function is not None else None
     owners = found.owners | (_last_words(ancestors(facts, owner)) if owner is not None else frozenset())
-    return replace(found, words=found.words | given, own=own, owners=owners)
+    return found._replace(words=found.words | given, own=own, owners=owners)
 
 
 def _last_words(names: Iterable[str]) -> frozenset[str]:
@@ -134,7 +132,7 @@ def _signals_and_awaited(facts: Facts, function: nodes.FunctionDef) -> Signals:
             inner += targets(facts, node.value)
     own = _read_signals(facts, function, also_waits=True)
     found = merged([own, *(ask(facts, target, _own_signals) for target in inner[:20])])
-    return replace(found, parameters=own.parameters)
+    return found._replace(parameters=own.parameters)
 
 
 class _Reader:

@@ -7,10 +7,9 @@ An exception in the body of ``async with`` is thrown in at the ``yield``
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -24,7 +23,7 @@ from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.task_scopes import is_kept_by_scope
 from flake8_task_lifecycle.facts.uses import Fate
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Value
-from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, walk
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, Step, nodes_in, walk
 from flake8_task_lifecycle.model import Evidence, Span
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, qualified_name
 
@@ -47,8 +46,7 @@ class Role(Enum):
     FIXTURE = "fixture"
 
 
-@dataclass(frozen=True, slots=True)
-class Unguaranteed:
+class Unguaranteed(NamedTuple):
     """A thing started before a ``yield`` whose stop may never run. ``name`` is how the function calls it."""
 
     span: Span
@@ -60,8 +58,7 @@ class Unguaranteed:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Started:
+class _Started(NamedTuple):
     """A spawn or a start: its node, and the texts of the places by which the function reaches it."""
 
     node: nodes.NodeNG
@@ -406,7 +403,7 @@ def _caught(graph: Graph, dispatch: Step) -> list[int]:
 
 
 def _loads(step: Step, keys: frozenset[str]) -> Iterator[nodes.NodeNG]:
-    for node in walk(step.parts):
+    for node in nodes_in(step):
         if isinstance(node, nodes.Name | nodes.Attribute | nodes.Subscript) and _text(node) in keys:
             yield node
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -17,8 +17,7 @@ from flake8_task_lifecycle.names import dotted, qualified_name
 from flake8_task_lifecycle.source import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A spawned task. ``coroutine_name`` finds the name of what runs, "" when the spawn does not show it.
 
     ``unheld``: does a normal path leave it held by nobody while it may still run? ``local`` is the local name

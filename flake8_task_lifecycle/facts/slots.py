@@ -7,11 +7,10 @@ data: what happens to the task (or to the old one), in which function, where.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache, cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -50,8 +49,7 @@ class Kind(Enum):
 RELEASING = frozenset({Kind.CANCEL, Kind.AWAIT})
 
 
-@dataclass(frozen=True, slots=True)
-class SlotEvent:
+class SlotEvent(NamedTuple):
     """One event. ``function`` is the qualified name inside its module, "" at module level.
 
     ``sure``: the receiver is known to be the slot's owner; an unsure one may be. ``path`` is the other module's file,
@@ -65,8 +63,7 @@ class SlotEvent:
     sure: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Which slot: ``home`` is the qualified name of the class or module, ``name`` how the source writes it."""
 
     home: str
@@ -81,8 +78,7 @@ class Place:
         return self.home.rpartition(".")[2] or "the module"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A slot with its events in the module that spawns."""
 
     place: Place
@@ -220,8 +216,7 @@ def _container(target: nodes.NodeNG) -> nodes.NodeNG:
                 return target
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(NamedTuple):
     """A node that names a slot, and what happens there. ``sure`` as for an event."""
 
     kind: Kind

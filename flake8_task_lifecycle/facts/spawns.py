@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -54,8 +53,7 @@ class Returned(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(NamedTuple):
     """One spawn. ``node`` stands where the spawn is written, ``value`` is the expression that gives the task.
 
     ``coroutine`` is what runs, when the spawn shows it; ``keeping``: what is called keeps the task itself;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -26,14 +26,13 @@ from flake8_task_lifecycle.names import enclosing_class
 _MAX_DEPTH = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an argument stands in a call: its index or its keyword, and whether an object fills the first parameter.
+class Place(NamedTuple):
+    """Where an argument stands in a call: its position or its keyword, and whether an object fills the first parameter.
 
     ``certain``: no starred argument stands before it, or is it.
     """
 
-    index: int | None
+    position: int | None
     keyword: str | None
     through_object: bool
     certain: bool = True
@@ -159,12 +158,12 @@ def _parameter_name(function: nodes.FunctionDef, place: Place) -> str | None:
     """The parameter that takes the argument at a place; None when there is none, or no single one."""
     if place.keyword is not None:
         return place.keyword if any(place.keyword == one.name for one in function.args.arguments) else None
-    if place.index is None:
+    if place.position is None:
         return None
     parameters = [str(one.name) for one in positional(function)]
     is_method = enclosing_class(function) is not None and not is_static(function)
     if is_method and (place.through_object or is_classmethod(function)):
         parameters = parameters[1:]
-    if place.index < len(parameters) and place.certain:
-        return parameters[place.index]
-    return str(function.args.vararg) if function.args.vararg and place.index >= len(parameters) else None
+    if place.position < len(parameters) and place.certain:
+        return parameters[place.position]
+    return str(function.args.vararg) if function.args.vararg and place.position >= len(parameters) else None

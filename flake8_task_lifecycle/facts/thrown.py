@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -22,7 +21,7 @@ from flake8_task_lifecycle.facts.shelters import (
     may_catch,
 )
 from flake8_task_lifecycle.facts.values import known_names
-from flake8_task_lifecycle.flow import Graph, Mark, Step, walk
+from flake8_task_lifecycle.flow import Graph, Mark, Step, nodes_in
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
@@ -43,8 +42,7 @@ class Way(Enum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class Thrown:
+class Thrown(NamedTuple):
     """An exception in flight; ``danger`` names what an error can be."""
 
     way: Way
@@ -85,7 +83,7 @@ class Throws:
         if danger:
             yield Thrown(Way.ERROR, danger)
         if isinstance(function, nodes.AsyncFunctionDef):
-            nodes_here = list(walk(step.parts))
+            nodes_here = nodes_in(step)
             if isinstance(statement, nodes.AsyncFor | nodes.AsyncWith) or any(map(_waits, nodes_here)):
                 yield Thrown(Way.CANCELLED)
             closing = any(isinstance(node, nodes.Yield) for node in nodes_here)

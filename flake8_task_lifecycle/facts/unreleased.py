@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
@@ -37,8 +36,7 @@ STOPS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HeldTask:
+class HeldTask(NamedTuple):
     """A task in a slot that something is wrong with.
 
     ``stopper``: the method that stops the owner's other tasks and forgets this one. ``wrong_removal``: a done callback
@@ -146,7 +144,7 @@ class Held:
             again = runs_again(self._facts, store, place, self._facts.slots.events(place))
             if again.is_yes:
                 held = self._held(spawn, place, lived.evidence + again.evidence)
-                yield replace(held, by_itself=again.reason == BY_ITSELF)
+                yield held._replace(by_itself=again.reason == BY_ITSELF)
 
     def growing(self) -> Iterator[HeldTask]:
         """The collections that finished tasks stay in, each at its first add."""
@@ -160,7 +158,7 @@ class Held:
                 wrong = removes_another(self._facts, spawn, place)
                 if wrong is not None:
                     evidence = self._facts.evidence(wrong, "removes whatever the name is bound to by then")
-                    yield replace(self._held(spawn, place, (evidence,)), wrong_removal=True)
+                    yield self._held(spawn, place, (evidence,))._replace(wrong_removal=True)
                 elif place not in told and self._grows(spawn, place):
                     told.add(place)
                     yield self._held(spawn, place, ())

@@ -7,55 +7,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Self, TypeVar
+from enum import Enum
+from typing import NamedTuple, Self, TypeVar
 
 from astroid import nodes
 
 _Item = TypeVar("_Item")
 
 
-@dataclass(frozen=True, slots=True)
-class External:
+class External(NamedTuple):
     """An object by its qualified name: a module, a class or a function defined outside this module."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A function, lambda or class of this module."""
 
     node: nodes.FunctionDef | nodes.Lambda | nodes.ClassDef
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """An object of a class: one by name, or one of this module. ``exact``: not of a subclass of it."""
 
     of: External | Definition
     exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(NamedTuple):
     """``functools.partial`` over a function."""
 
     function: Value
     call: nodes.Call
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
+class Other(Enum):
     """A known value of no interest (a literal), or ``UNKNOWN``."""
 
-    what: str
+    UNKNOWN = "unknown"
+    NONE = "None"
+    LITERAL = "literal"
 
 
 Value = External | Definition | Instance | Partial | Other
-UNKNOWN = Other("unknown")
-NONE = Other("None")
-LITERAL = Other("literal")
+UNKNOWN, NONE, LITERAL = Other
 Values = frozenset[Value]
 UNKNOWN_ONLY: Values = frozenset({UNKNOWN})
 

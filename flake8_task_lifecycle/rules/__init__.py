@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from flake8_task_lifecycle.facts import Facts
-from flake8_task_lifecycle.model import Finding
 from flake8_task_lifecycle.options import OPT_IN_CODES
-from flake8_task_lifecycle.rules import (
-    tlc001_dangling_task,
-    tlc002_missing_cancel,
-    tlc003_swallowed_cancellation,
-    tlc004_cancel_without_await,
-    tlc005_overwritten_task,
-    tlc006_unguaranteed_shutdown,
-    tlc007_silent_task_death,
-    tlc008_growing_task_collection,
-    tlc009_abandoned_pending_tasks,
-    tlc010_suppressed_cancellation,
-    tlc011_finally_discards_cancellation,
-    tlc012_never_started_coroutine,
-    tlc101_task_leaks_on_error,
-    tlc102_cancellation_ends_as_success,
-    tlc103_undrained_background_tasks,
-    tlc104_translated_cancellation,
-    tlc105_gather_leaves_siblings,
-    tlc106_ungrouped_tasks,
-    tlc107_shield_orphans_task,
-    tlc108_stop_hides_outer_cancel,
-    tlc109_unreached_release,
-    tlc900_task_site,
-)
+
+if TYPE_CHECKING:
+    from flake8_task_lifecycle.facts import Facts
+    from flake8_task_lifecycle.model import Finding
 
 Severity = Literal["high", "medium", "low"]
 
@@ -39,11 +19,20 @@ MEDIUM = frozenset({"TLC004", "TLC006", "TLC008", "TLC009"})
 
 
 class Rule(NamedTuple):
-    """A code, its name, and the check that yields its findings."""
+    """A code and its name, which are those of its module too; that is loaded when something asks the rule."""
 
     code: str
     name: str
-    check: Callable[[Facts], Iterator[Finding]]
+
+    @property
+    def module(self) -> ModuleType:
+        """The module that says what the rule flags, and checks for it."""
+        return import_module(f"{__name__}.{self.code.lower()}_{self.name.replace('-', '_')}")
+
+    def check(self, facts: Facts) -> Iterator[Finding]:
+        """The findings of the rule in the file of these facts."""
+        check: Callable[[Facts], Iterator[Finding]] = self.module.check
+        return check(facts)
 
     @property
     def on_by_default(self) -> bool:
@@ -59,26 +48,26 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    Rule("TLC001", "dangling-task", tlc001_dangling_task.check),
-    Rule("TLC002", "missing-cancel", tlc002_missing_cancel.check),
-    Rule("TLC003", "swallowed-cancellation", tlc003_swallowed_cancellation.check),
-    Rule("TLC004", "cancel-without-await", tlc004_cancel_without_await.check),
-    Rule("TLC005", "overwritten-task", tlc005_overwritten_task.check),
-    Rule("TLC006", "unguaranteed-shutdown", tlc006_unguaranteed_shutdown.check),
-    Rule("TLC007", "silent-task-death", tlc007_silent_task_death.check),
-    Rule("TLC008", "growing-task-collection", tlc008_growing_task_collection.check),
-    Rule("TLC009", "abandoned-pending-tasks", tlc009_abandoned_pending_tasks.check),
-    Rule("TLC010", "suppressed-cancellation", tlc010_suppressed_cancellation.check),
-    Rule("TLC011", "finally-discards-cancellation", tlc011_finally_discards_cancellation.check),
-    Rule("TLC012", "never-started-coroutine", tlc012_never_started_coroutine.check),
-    Rule("TLC101", "task-leaks-on-error", tlc101_task_leaks_on_error.check),
-    Rule("TLC102", "cancellation-ends-as-success", tlc102_cancellation_ends_as_success.check),
-    Rule("TLC103", "undrained-background-tasks", tlc103_undrained_background_tasks.check),
-    Rule("TLC104", "translated-cancellation", tlc104_translated_cancellation.check),
-    Rule("TLC105", "gather-leaves-siblings", tlc105_gather_leaves_siblings.check),
-    Rule("TLC106", "ungrouped-tasks", tlc106_ungrouped_tasks.check),
-    Rule("TLC107", "shield-orphans-task", tlc107_shield_orphans_task.check),
-    Rule("TLC108", "stop-hides-outer-cancel", tlc108_stop_hides_outer_cancel.check),
-    Rule("TLC109", "unreached-release", tlc109_unreached_release.check),
-    Rule("TLC900", "task-site", tlc900_task_site.check),
+    Rule("TLC001", "dangling-task"),
+    Rule("TLC002", "missing-cancel"),
+    Rule("TLC003", "swallowed-cancellation"),
+    Rule("TLC004", "cancel-without-await"),
+    Rule("TLC005", "overwritten-task"),
+    Rule("TLC006", "unguaranteed-shutdown"),
+    Rule("TLC007", "silent-task-death"),
+    Rule("TLC008", "growing-task-collection"),
+    Rule("TLC009", "abandoned-pending-tasks"),
+    Rule("TLC010", "suppressed-cancellation"),
+    Rule("TLC011", "finally-discards-cancellation"),
+    Rule("TLC012", "never-started-coroutine"),
+    Rule("TLC101", "task-leaks-on-error"),
+    Rule("TLC102", "cancellation-ends-as-success"),
+    Rule("TLC103", "undrained-background-tasks"),
+    Rule("TLC104", "translated-cancellation"),
+    Rule("TLC105", "gather-leaves-siblings"),
+    Rule("TLC106", "ungrouped-tasks"),
+    Rule("TLC107", "shield-orphans-task"),
+    Rule("TLC108", "stop-hides-outer-cancel"),
+    Rule("TLC109", "unreached-release"),
+    Rule("TLC900", "task-site"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Literal
 
@@ -26,7 +25,7 @@ The [contract](../contract.md) says case by case what is flagged and what is not
 
 def docstring(rule: Rule) -> str:
     """What the module of a rule says of it; "" where Python was told to drop docstrings."""
-    return sys.modules[rule.check.__module__].__doc__ or ""
+    return rule.module.__doc__ or ""
 
 
 def summary(rule: Rule) -> str:
