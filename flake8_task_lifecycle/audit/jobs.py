@@ -81,9 +81,9 @@ def _shared_out(
             done += _result(chunk, future)
             told(len(done), total)
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
         for worker in set(multiprocessing.active_children()) - before:
             worker.terminate()
+        executor.shutdown(cancel_futures=True)
         raise
     executor.shutdown()
     return done
