@@ -28,7 +28,7 @@ from flake8_task_lifecycle.facts.slots import Kind
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, spawned_functions
 from flake8_task_lifecycle.facts.uses import Fate
-from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside, walk
 from flake8_task_lifecycle.model import Answer, Evidence, Known, Span
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word, qualified_name
@@ -139,6 +139,7 @@ class Cancellations:
         besides = [holder for holder in self._kept_besides(spawns) if holder.is_attribute]
         held = reached_by([*self._still_same(call, origins), *besides])
         held = Reached(held.names | _put_before(call, graph.function), held.attributes)
+        held = Reached(held.names | self._gathered_before(call, graph.function, held), held.attributes)
         steps = [index for index in graph.at(call.statement()) if not _only_raises(graph, index)]
         steps = [*steps, *(index for index in _headers(graph, call) if not _only_raises(graph, index))]
         if not steps:
@@ -156,6 +157,20 @@ class Cancellations:
         if self._facts.awaiting.always_after_store(graph, lasting, spawned):
             return "an earlier call still waits for it"
         return ""
+
+    def _gathered_before(self, call: nodes.Call, function: nodes.FunctionDef, held: Reached) -> frozenset[str]:
+        """The locals, stored once, that took a ``gather`` over the tasks before they are cancelled."""
+        return frozenset(
+            node.targets[0].name
+            for node in inside(function)
+            if isinstance(node, nodes.Assign)
+            and (node.lineno or 0) < (call.lineno or 0)
+            and isinstance(node.targets[0], nodes.AssignName)
+            and len(function.locals.get(node.targets[0].name, ())) == 1
+            and isinstance(node.value, nodes.Call)
+            and any(held.has(one.value if isinstance(one, nodes.Starred) else one) for one in node.value.args)
+            and known_names(self._facts.evaluator.of(node.value.func), instance=False) == {"asyncio.gather"}
+        )
 
     def _still_same(self, call: nodes.Call, origins: Origins) -> Iterator[Holder]:
         """The places that still hold the task when it is cancelled: not those stored to since it was taken out."""
