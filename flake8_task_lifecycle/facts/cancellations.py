@@ -144,19 +144,23 @@ class Cancellations:
         steps = [*steps, *(index for index in _headers(graph, call) if not _only_raises(graph, index))]
         if not steps:
             return "cancelled on the way out of an exception"
-        steps = sorted(self._facts.awaiting.unfinished_at(graph, steps, held))
-        if not steps:
-            return "the task is finished by then"
-        answers = {self._facts.awaiting.after(graph, index, held, signals) for index in steps}
-        if Waited.YES in answers:
-            return "waited for afterwards"
-        if Waited.UNKNOWN in answers:
-            return "handed on"
+        reasons = [self._waited_on_paths(graph, steps, one, signals) for one in _each(held, spawns)]
+        if reasons and all(reasons):
+            return reasons[0]
         spawned = {spawn.node for spawn in spawns}
         lasting = reached_by(holder for holder in origins.holders if holder.scope is not graph.function)
         if self._facts.awaiting.always_after_store(graph, lasting, spawned):
             return "an earlier call still waits for it"
         return ""
+
+    def _waited_on_paths(self, graph: Graph, steps: list[int], held: Reached, signals: frozenset[str]) -> str:
+        unfinished = sorted(self._facts.awaiting.unfinished_at(graph, steps, held))
+        if not unfinished:
+            return "the task is finished by then"
+        answers = {self._facts.awaiting.after(graph, index, held, signals) for index in unfinished}
+        if Waited.YES in answers:
+            return "waited for afterwards"
+        return "handed on" if Waited.UNKNOWN in answers else ""
 
     def _gathered_before(self, call: nodes.Call, function: nodes.FunctionDef, held: Reached) -> frozenset[str]:
         """The locals, stored once, that took a ``gather`` over the tasks before they are cancelled."""
@@ -349,6 +353,24 @@ def _put_before(call: nodes.Call, function: nodes.FunctionDef) -> frozenset[str]
             if any(dotted(value) == text for value in values):
                 taken |= {one.name: node.lineno or 0 for one in targets if isinstance(one, nodes.AssignName)}
     return frozenset(name for name, line in taken.items() if line > last and len(function.locals[name]) == 1)
+
+
+def _each(held: Reached, spawns: list[Spawn]) -> list[Reached]:
+    """How each of some spawned tasks is reached: not by a local that takes another of them, and that alone."""
+    own = [_taken_by(spawn) for spawn in spawns]
+    every = frozenset().union(*own)
+    if len(own) < 2 or not all(own) or len(every) < len(own):
+        return [held]
+    return [Reached(held.names - (every - one), held.attributes) for one in own]
+
+
+def _taken_by(spawn: Spawn) -> frozenset[str]:
+    """The local that takes a spawned task, if nothing else is ever stored to it."""
+    store, function = spawn.value.parent, enclosing_function(spawn.value)
+    if function is None or not isinstance(store, nodes.Assign):
+        return frozenset()
+    names = (one.name for one in store.targets if isinstance(one, nodes.AssignName))
+    return frozenset(name for name in names if len(function.locals.get(name, ())) == 1)
 
 
 def _headers(graph: Graph, call: nodes.Call) -> Iterator[int]:
