@@ -214,7 +214,7 @@ class Awaiting:
     def _ends(self, load: nodes.NodeNG) -> str | None:
         """Whether a wait for a task ends with the task: "any" way out of it, the "normal" one, or neither."""
         fate = self._facts.uses.of(load).fate
-        if fate in {Fate.AWAITED, Fate.RELEASED} and self._is_ended_by_helper(load):
+        if _gives_result(load) or (fate in {Fate.AWAITED, Fate.RELEASED} and self._is_ended_by_helper(load)):
             return "normal"
         if fate is not Fate.AWAITED or self._is_next_completed(load):
             return None
@@ -367,6 +367,13 @@ def loads_in(step: Step, held: Reached) -> list[nodes.NodeNG]:
         and not _is_item_store(node)
         and not _is_other_item(node, held)
     ]
+
+
+def _gives_result(load: nodes.NodeNG) -> bool:
+    """``task.result()``: it raises unless the task is done."""
+    asked = load.parent
+    is_asked = isinstance(asked, nodes.Attribute) and asked.attrname in {"result", "exception"}
+    return is_asked and isinstance(asked.parent, nodes.Call) and asked.parent.func is asked
 
 
 def _is_other_item(node: nodes.NodeNG, held: Reached) -> bool:
