@@ -58,6 +58,7 @@ class Cancellations:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._let_go: dict[nodes.Call, list[Spawn]] = {}
 
     @cached_property
     def all(self) -> list[Cancel]:
@@ -84,6 +85,7 @@ class Cancellations:
     ) -> Cancel:
         holders = sorted(origins.holders, key=lambda one: (not one.is_attribute, one.name))
         reason = self._reason(call, function, origins, spawns, inherited)
+        spawns = self._let_go.get(call, spawns)
         answer = Answer(Known.NO, reason) if reason else Answer(Known.YES, evidence=self._evidence(spawns))
         name = dotted(call.func.expr) or (holders[0].name if holders else "task")
         if holders and holders[0].is_attribute and "." not in name:
@@ -147,6 +149,8 @@ class Cancellations:
         reasons = [self._waited_on_paths(graph, steps, one, signals) for one in _each(held, spawns)]
         if reasons and all(reasons):
             return reasons[0]
+        if len(reasons) == len(spawns):
+            self._let_go[call] = [spawn for spawn, reason in zip(spawns, reasons, strict=True) if not reason]
         spawned = {spawn.node for spawn in spawns}
         lasting = reached_by(holder for holder in origins.holders if holder.scope is not graph.function)
         if self._facts.awaiting.always_after_store(graph, lasting, spawned):
