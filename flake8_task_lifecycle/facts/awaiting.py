@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from astroid import nodes
 
 from flake8_task_lifecycle.facts.holders import Holder, item_text
+from flake8_task_lifecycle.facts.reached import Reached, is_item_store, loads_in, stored_in
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.uses import Fate, Use
 from flake8_task_lifecycle.facts.values import known_names
-from flake8_task_lifecycle.flow import Graph, Label, Step, inside, nodes_in, walk, words_in
-from flake8_task_lifecycle.homes import OWN_RECEIVERS
+from flake8_task_lifecycle.flow import Graph, Label, Step, inside, nodes_in, walk
 from flake8_task_lifecycle.names import dotted, last_word
 
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
 _MAX_VISITS = 20_000
-_KEPT_WORDS = 1_000
-_WORD = re.compile(r"\w+")
 _WAITS = nodes.Await | nodes.AsyncFor | nodes.AsyncWith
 _SETTERS = frozenset({"set", "set_result", "set_exception"})
 
@@ -34,47 +30,6 @@ class Waited(Enum):
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
-
-
-class Reached(NamedTuple):
-    """The names and attributes by which a function reaches a task."""
-
-    names: frozenset[str]
-    attributes: frozenset[str]
-
-    def __bool__(self) -> bool:
-        """Whether there is any of them."""
-        return bool(self.names or self.attributes)
-
-    def has(self, node: nodes.NodeNG) -> bool:
-        """Whether an expression, or the target of a store, is one of them."""
-        if isinstance(node, nodes.Name | nodes.AssignName | nodes.DelName):
-            return node.name in self.names
-        if isinstance(node, nodes.Attribute | nodes.AssignAttr | nodes.DelAttr):
-            return dotted(node) in self.attributes
-        if isinstance(node, nodes.Call):
-            return accessor_text(node) in self.attributes
-        return isinstance(node, nodes.Subscript) and item_text(node) in self.attributes
-
-    def without(self, other: Reached) -> Reached:
-        """What is left after a store to some of them."""
-        return Reached(self.names - other.names, self.attributes - other.attributes)
-
-
-def reached_by(holders: Iterable[Holder]) -> Reached:
-    """The names and attributes that these places have in a function that reads them."""
-    found = list(holders)
-    return Reached(
-        frozenset(holder.name for holder in found if not holder.is_attribute),
-        frozenset(holder.name for holder in found if holder.is_attribute),
-    )
-
-
-@lru_cache(maxsize=_KEPT_WORDS)
-def _words_of(held: Reached) -> frozenset[str]:
-    """The words of which a step that mentions one of these has one: the object itself is in too many of them."""
-    words = frozenset(word for text in held.names | held.attributes for word in _WORD.findall(text))
-    return words - OWN_RECEIVERS or words
 
 
 class Awaiting:
@@ -225,7 +180,7 @@ class Awaiting:
     def _ends(self, load: nodes.NodeNG) -> str | None:
         """Whether a wait for a task ends with the task: "any" way out of it, the "normal" one, or neither."""
         fate = self._facts.uses.of(load).fate
-        if fate in {Fate.AWAITED, Fate.RELEASED} and self._is_ended_by_helper(load):
+        if _gives_result(load) or (fate in {Fate.AWAITED, Fate.RELEASED} and self._is_ended_by_helper(load)):
             return "normal"
         if fate is not Fate.AWAITED or self._is_next_completed(load):
             return None
@@ -313,9 +268,9 @@ class Awaiting:
             stack: list[nodes.NodeNG] = [self._facts.tree.module]
             while stack:
                 node = stack.pop()
-                if isinstance(node, nodes.Attribute) and not _is_item_store(node):
+                if isinstance(node, nodes.Attribute) and not is_item_store(node):
                     self._loads.setdefault(node.attrname, []).append(node)
-                elif isinstance(node, nodes.Subscript) and item_text(node) and not _is_item_store(node):
+                elif isinstance(node, nodes.Subscript) and item_text(node) and not is_item_store(node):
                     self._loads.setdefault(item_text(node).removeprefix(node.value.name), []).append(node)
                 stack.extend(node.get_children())
         return self._loads.get(attribute, [])
@@ -326,12 +281,12 @@ class Awaiting:
         for function in self._facts.tree.functions:
             frame = self._facts.frame(function)
             captured = frame.captured.get(holder.name, ()) if function is holder.scope else ()
-            for load in [load for load, _ in captured if not _is_item_store(load)]:
+            for load in [load for load, _ in captured if not is_item_store(load)]:
                 use = self._facts.uses.of(load)
                 answers.add(judged([use, *self._facts.owners.aliases(load, use)]))
             if function in apart:
                 continue
-            for load in [one for one in frame.loads.get(holder.name, ()) if not _is_item_store(one)]:
+            for load in [one for one in frame.loads.get(holder.name, ()) if not is_item_store(one)]:
                 binding = self._facts.names.binding(load, holder.name)
                 if binding is not None and binding.scope is holder.scope:
                     use = self._facts.uses.of(load)
@@ -364,66 +319,11 @@ def _outer_function(node: nodes.NodeNG) -> nodes.FunctionDef | None:
     return parent
 
 
-def loads_in(step: Step, held: Reached) -> list[nodes.NodeNG]:
-    """The reads of the task in a step."""
-    if words_in(step).isdisjoint(_words_of(held)):
-        return []
-    return [
-        node
-        for node in nodes_in(step)
-        if isinstance(node, nodes.Name | nodes.Attribute | nodes.Subscript)
-        and held.has(node)
-        and not _is_item_store(node)
-        and not _is_other_item(node, held)
-    ]
-
-
-def _is_other_item(node: nodes.NodeNG, held: Reached) -> bool:
-    """Whether a read of a mapping takes another of its items than the one that is followed."""
-    if not isinstance(node, nodes.Name) or not isinstance(node.parent, nodes.Subscript):
-        return False
-    text = item_text(node.parent) if node is node.parent.value else ""
-    followed = [one for one in held.attributes if one.startswith(f"{node.name}[")]
-    return bool(text and followed) and text not in followed
-
-
-def _is_item_store(load: nodes.NodeNG) -> bool:
-    """Whether a read of a collection only serves to set or delete an item: ``tasks[key] = ...``."""
-    child, parent = load, load.parent
-    while isinstance(parent, nodes.Subscript) and child is parent.value:
-        child, parent = parent, parent.parent
-    match parent:
-        case nodes.Assign():
-            return child in parent.targets
-        case nodes.AnnAssign() | nodes.AugAssign():
-            return child is parent.target
-    return isinstance(parent, nodes.Delete)
-
-
-def stored_in(step: Step, held: Reached) -> Reached:
-    """The names and attributes that a step gives another value, or empties."""
-    if words_in(step).isdisjoint(_words_of(held)):
-        return Reached(frozenset(), frozenset())
-    names, attributes = set(), set()
-    for node in nodes_in(step):
-        match node:
-            case nodes.AssignName() | nodes.DelName() if not isinstance(node.parent, nodes.Comprehension):
-                names.add(node.name)
-            case nodes.AssignAttr() | nodes.DelAttr():
-                attributes.add(dotted(node))
-            case nodes.Subscript() if isinstance(node.parent, nodes.Assign | nodes.Delete) and _is_item_store(node):
-                attributes.add(item_text(node))
-            case nodes.Call(func=nodes.Attribute(attrname="clear", expr=receiver)) if held.has(receiver):
-                names.add(dotted(receiver))
-                attributes.add(dotted(receiver))
-    if isinstance(step.statement, nodes.AugAssign):
-        return Reached(frozenset(), frozenset())
-    return Reached(held.names & names, held.attributes & attributes)
-
-
-def accessor_text(call: nodes.Call) -> str:
-    """``self.current()`` for a call without arguments, which gives the same task each time; "" for any other."""
-    return f"{dotted(call.func)}()" if dotted(call.func) and not (call.args or call.keywords) else ""
+def _gives_result(load: nodes.NodeNG) -> bool:
+    """``task.result()``: it raises unless the task is done."""
+    asked = load.parent
+    is_asked = isinstance(asked, nodes.Attribute) and asked.attrname in {"result", "exception"}
+    return is_asked and isinstance(asked.parent, nodes.Call) and asked.parent.func is asked
 
 
 def is_partial_wait(call: nodes.Call) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.awaiting import Reached, Waited, awaits_signal, end_signals, reached_by, signals_in
+from flake8_task_lifecycle.facts.awaiting import Waited, awaits_signal, end_signals, signals_in
 from flake8_task_lifecycle.facts.cleanup import has_nothing_to_clean_up
 from flake8_task_lifecycle.facts.faraway import (
     Inherited,
@@ -23,11 +23,12 @@ from flake8_task_lifecycle.facts.faraway import (
     waits_in_class,
 )
 from flake8_task_lifecycle.facts.holders import Holder, Origins
+from flake8_task_lifecycle.facts.reached import Reached, reached_by
 from flake8_task_lifecycle.facts.slots import Kind
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, spawned_functions
 from flake8_task_lifecycle.facts.uses import Fate
-from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External
+from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, known_names
 from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Label, constant_truth, inside
 from flake8_task_lifecycle.model import Answer, Evidence, Known, Span
 from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_function, last_word, qualified_name
@@ -56,6 +57,7 @@ class Cancellations:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
+        self._let_go: dict[nodes.Call, list[Spawn]] = {}
 
     @cached_property
     def all(self) -> list[Cancel]:
@@ -82,6 +84,7 @@ class Cancellations:
     ) -> Cancel:
         holders = sorted(origins.holders, key=lambda one: (not one.is_attribute, one.name))
         reason = self._reason(call, function, origins, spawns, inherited)
+        spawns = self._let_go.get(call, spawns)
         answer = Answer(Known.NO, reason) if reason else Answer(Known.YES, evidence=self._evidence(spawns))
         name = dotted(call.func.expr) or (holders[0].name if holders else "task")
         if holders and holders[0].is_attribute and "." not in name:
@@ -137,23 +140,44 @@ class Cancellations:
         besides = [holder for holder in self._kept_besides(spawns) if holder.is_attribute]
         held = reached_by([*self._still_same(call, origins), *besides])
         held = Reached(held.names | _put_before(call, graph.function), held.attributes)
+        held = Reached(held.names | self._gathered_before(call, graph.function, held), held.attributes)
         steps = [index for index in graph.at(call.statement()) if not _only_raises(graph, index)]
         steps = [*steps, *(index for index in _headers(graph, call) if not _only_raises(graph, index))]
         if not steps:
             return "cancelled on the way out of an exception"
-        steps = sorted(self._facts.awaiting.unfinished_at(graph, steps, held))
-        if not steps:
-            return "the task is finished by then"
-        answers = {self._facts.awaiting.after(graph, index, held, signals) for index in steps}
-        if Waited.YES in answers:
-            return "waited for afterwards"
-        if Waited.UNKNOWN in answers:
-            return "handed on"
+        reasons = [self._waited_on_paths(graph, steps, one, signals) for one in _each(held, spawns)]
+        if reasons and all(reasons):
+            return reasons[0]
+        if len(reasons) == len(spawns):
+            self._let_go[call] = [spawn for spawn, reason in zip(spawns, reasons, strict=True) if not reason]
         spawned = {spawn.node for spawn in spawns}
         lasting = reached_by(holder for holder in origins.holders if holder.scope is not graph.function)
         if self._facts.awaiting.always_after_store(graph, lasting, spawned):
             return "an earlier call still waits for it"
         return ""
+
+    def _waited_on_paths(self, graph: Graph, steps: list[int], held: Reached, signals: frozenset[str]) -> str:
+        unfinished = sorted(self._facts.awaiting.unfinished_at(graph, steps, held))
+        if not unfinished:
+            return "the task is finished by then"
+        answers = {self._facts.awaiting.after(graph, index, held, signals) for index in unfinished}
+        if Waited.YES in answers:
+            return "waited for afterwards"
+        return "handed on" if Waited.UNKNOWN in answers else ""
+
+    def _gathered_before(self, call: nodes.Call, function: nodes.FunctionDef, held: Reached) -> frozenset[str]:
+        """The locals, stored once, that took a ``gather`` over the tasks before they are cancelled."""
+        return frozenset(
+            node.targets[0].name
+            for node in inside(function)
+            if isinstance(node, nodes.Assign)
+            and (node.lineno or 0) < (call.lineno or 0)
+            and isinstance(node.targets[0], nodes.AssignName)
+            and len(function.locals.get(node.targets[0].name, ())) == 1
+            and isinstance(node.value, nodes.Call)
+            and any(held.has(one.value if isinstance(one, nodes.Starred) else one) for one in node.value.args)
+            and known_names(self._facts.evaluator.of(node.value.func), instance=False) == {"asyncio.gather"}
+        )
 
     def _still_same(self, call: nodes.Call, origins: Origins) -> Iterator[Holder]:
         """The places that still hold the task when it is cancelled: not those stored to since it was taken out."""
@@ -332,6 +356,24 @@ def _put_before(call: nodes.Call, function: nodes.FunctionDef) -> frozenset[str]
             if any(dotted(value) == text for value in values):
                 taken |= {one.name: node.lineno or 0 for one in targets if isinstance(one, nodes.AssignName)}
     return frozenset(name for name, line in taken.items() if line > last and len(function.locals[name]) == 1)
+
+
+def _each(held: Reached, spawns: list[Spawn]) -> list[Reached]:
+    """How each of some spawned tasks is reached: not by a local that takes another of them, and that alone."""
+    own = [_taken_by(spawn) for spawn in spawns]
+    every = frozenset().union(*own)
+    if len(own) < 2 or not all(own) or len(every) < len(own):
+        return [held]
+    return [Reached(held.names - (every - one), held.attributes) for one in own]
+
+
+def _taken_by(spawn: Spawn) -> frozenset[str]:
+    """The local that takes a spawned task, if nothing else is ever stored to it."""
+    store, function = spawn.value.parent, enclosing_function(spawn.value)
+    if function is None or not isinstance(store, nodes.Assign):
+        return frozenset()
+    names = (one.name for one in store.targets if isinstance(one, nodes.AssignName))
+    return frozenset(name for name in names if len(function.locals.get(name, ())) == 1)
 
 
 def _headers(graph: Graph, call: nodes.Call) -> Iterator[int]:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
-from flake8_task_lifecycle.facts.awaiting import Reached, accessor_text, is_partial_wait
+from flake8_task_lifecycle.facts.awaiting import is_partial_wait
 from flake8_task_lifecycle.facts.definitions import positional
+from flake8_task_lifecycle.facts.reached import Reached, accessor_text
 from flake8_task_lifecycle.facts.values import Definition, known_names
-from flake8_task_lifecycle.flow import FlowTooLarge, Step, inside, nodes_in
+from flake8_task_lifecycle.flow import FlowTooLarge, Graph, Step, inside, nodes_in
 from flake8_task_lifecycle.names import dotted, enclosing_class, last_word
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _TRANSPARENT = frozenset({"asyncio.shield", "asyncio.wait_for"})
 _TAKERS = frozenset({"get", "get_nowait"})
 _FEEDERS = frozenset({"put", "put_nowait"})
 _HARMLESS = _TAKERS | {"empty", "full", "qsize", "task_done", "join"}
-_ENDING = frozenset({"done", "cancelled", "wait", "gather", "wait_for"})
+_ENDING = frozenset({"done", "cancelled", "wait", "gather", "wait_for", "result"})
 
 
 class Finished:
@@ -45,6 +46,18 @@ class Finished:
         if not _text(awaited):
             return False
         return self._is_taken_done(awaited) or self._ends_before(awaited, wait.statement(), function)
+
+    def open_copies(self, block: nodes.NodeNG, steps: list[int], graph: Graph) -> list[int]:
+        """The steps, one for each copy of a block in a ``finally``, of those copies where its one wait may wait.
+
+        All of them where the block has not one wait for something that has a name.
+        """
+        awaited = [one.value for one in inside(block) if isinstance(one, nodes.Await)]
+        places = sorted(graph.at(block))
+        if len(places) != len(steps) or len(awaited) != 1 or not _text(awaited[0]):
+            return steps
+        waiting = self._facts.awaiting.unfinished_at(graph, places, _held(awaited[0]), surely=True)
+        return [step for place, step in zip(places, sorted(steps), strict=True) if place in waiting] or steps
 
     def ends_the_rest(self, step: Step, held: Reached) -> bool:
         """Whether a step waits for what an earlier wait left of held tasks: by then the others are done as well.
@@ -90,10 +103,8 @@ class Finished:
             graph = self._facts.graph(function)
         except FlowTooLarge:
             return False
-        own = frozenset({_text(task)})
-        held = Reached(own, frozenset()) if isinstance(task, nodes.Name) else Reached(frozenset(), own)
         places = graph.at(statement)
-        return bool(places) and not self._facts.awaiting.unfinished_at(graph, places, held, surely=True)
+        return bool(places) and not self._facts.awaiting.unfinished_at(graph, places, _held(task), surely=True)
 
     def _is_taken_done(self, task: nodes.NodeNG) -> bool:
         """Whether a name only ever takes tasks from where there are none but finished ones."""
@@ -168,6 +179,11 @@ class Finished:
             for value in self._facts.evaluator.of(callback)
             if isinstance(value, Definition)
         )
+
+
+def _held(task: nodes.NodeNG) -> Reached:
+    own = frozenset({_text(task)})
+    return Reached(own, frozenset()) if isinstance(task, nodes.Name) else Reached(frozenset(), own)
 
 
 def _text(task: nodes.NodeNG) -> str:

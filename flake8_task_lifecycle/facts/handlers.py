@@ -235,6 +235,9 @@ class Handlers:
             return None
         reachable = self._facts.paths.reachable(graph)
         steps = [step for step in graph.at(node) if step in reachable]
+        if len(steps) > 1:
+            block = node.parent if isinstance(node, nodes.ExceptHandler) else node
+            steps = self._facts.finished.open_copies(block, steps, graph)
         before: Mapping[int, Knowledge] = {}
         if informed:
             before = self._facts.paths.before(graph)

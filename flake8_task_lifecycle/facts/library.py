@@ -112,9 +112,11 @@ CONTAINER_ADDERS = frozenset(
     {"append", "add", "insert", "appendleft", "extend", "extendleft", "update", "setdefault", "put", "put_nowait"}
 )
 CONTAINER_FORGETTERS = frozenset({"remove", "discard", "index", "count", "clear"})
-LOG_METHODS = frozenset(
+_LOG_METHODS = frozenset(
     {"debug", "info", "warning", "warn", "error", "exception", "critical", "fatal", "log", "trace", "success"}
 )
+# With those that structlog has to be awaited: https://www.structlog.org/en/stable/standard-library.html
+LOG_METHODS = _LOG_METHODS | {f"a{method}" for method in _LOG_METHODS}
 LOGGER_NAMES = frozenset(
     {"log", "logger", "logging", "_log", "_logger", "LOG", "LOGGER", "_LOGGER", "__log", "__logger"}
 )

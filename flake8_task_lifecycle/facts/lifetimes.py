@@ -26,6 +26,7 @@ _GOES_ON = re.compile(r"(?:^|_)(?:run|running|alive|active|open|opened|connected
 _ENDS = re.compile(
     r"(?:^|_)(?:stop|stopped|stopping|clos|shut|quit|exit|terminat|finish|cancel|done|kill|abort|dispos|eof|end$|ended)"
 )
+_OPEN = re.compile(r"(?:open|clos)", re.IGNORECASE)
 _READS = re.compile(r"(?:get|read|readline|readuntil|recv|receive)(?:_|\Z)")
 _ENDLESS_ITERATORS = frozenset({"itertools.count", "itertools.cycle", "itertools.repeat"})
 _BOUNDED_STREAMS = re.compile(
@@ -220,7 +221,8 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
     if isinstance(test, nodes.Await):
         return _test_goes_on(facts, test.value, wanted)
     if isinstance(test, nodes.BoolOp):
-        answers = [_test_goes_on(facts, operand, wanted) for operand in test.values]
+        asked = [one for one in test.values if not _is_presence_of_another(one, test)] or test.values
+        answers = [_test_goes_on(facts, operand, wanted) for operand in asked]
         return next((answer for answer in answers if not answer.is_yes), answers[0])
     if isinstance(test, nodes.Call) and not test.args and isinstance(test.func, nodes.Attribute):
         word = test.func.attrname
@@ -237,7 +239,7 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES) if values == {LITERAL} and _is_boolean(facts, test) else answer
     if isinstance(test, nodes.Name):
         return _flag(test.name, wanted)
-    if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
+    if isinstance(test, nodes.Compare) and len(test.ops) == 1 and _is_state(test):
         operator, state = test.ops[0]
         said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
         if operator in {"==", "is", "!=", "is not"} and said.is_yes and not _sets(test.statement(), dotted(test.left)):
@@ -245,8 +247,31 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
     return Answer(Known.NO)
 
 
-def _is_of_self(expression: nodes.NodeNG) -> bool:
-    return isinstance(expression, nodes.Attribute) and dotted(expression.expr) == "self"
+def _is_state(test: nodes.Compare) -> bool:
+    """Whether a test asks for a state of the object, or of a connection that it has: ``self._ws.state != CLOSED``."""
+    if not isinstance(test.left, nodes.Attribute):
+        return False
+    owner = dotted(test.left.expr)
+    return owner == "self" or (owner.startswith("self.") and _OPEN.match(_state_word(test.ops[0][1])) is not None)
+
+
+def _is_presence_of_another(operand: nodes.NodeNG, test: nodes.BoolOp) -> bool:
+    """``self._ws`` in ``self._ws and not self._ws.closed``: it says nothing that the other does not ask."""
+    place = dotted(_there(operand))
+    return bool(place) and any(
+        isinstance(node, nodes.Attribute) and dotted(node.expr) == place
+        for other in test.values
+        if other is not operand
+        for node in walk([other])
+    )
+
+
+def _there(test: nodes.NodeNG) -> nodes.NodeNG:
+    """What a test finds to be there: ``ws`` in ``ws is not None``; any other test as it stands."""
+    match test:
+        case nodes.Compare(left=left, ops=[("is not", nodes.Const(value=None))]):
+            return left
+    return test
 
 
 def _state_word(state: nodes.NodeNG) -> str:
@@ -256,10 +281,7 @@ def _state_word(state: nodes.NodeNG) -> str:
 
 def _reads_from(test: nodes.NodeNG) -> bool:
     """``while self._ws: await self._ws.recv()``: it waits for more from what its test finds to be there."""
-    if isinstance(test, nodes.Compare) and len(test.ops) == 1:
-        operator, right = test.ops[0]
-        if operator == "is not" and isinstance(right, nodes.Const) and right.value is None:
-            test = test.left
+    test = _there(test)
     source, body = dotted(test), list(walk(test.statement().body)) if dotted(test) else []
     return any(_is_read_of(node, source) for node in body) and not _sets(test.statement(), source)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts import wording
 from flake8_task_lifecycle.facts.answers import Answers, place_of
 from flake8_task_lifecycle.facts.exceptions import EVERYTHING, Exceptions
 from flake8_task_lifecycle.facts.flags import own_call, set_by_call, tested_by_loops
@@ -85,6 +86,9 @@ class Outcomes:
 
     def truth(self, test: nodes.NodeNG, knowledge: Knowledge) -> bool | None:
         """The outcome of a test under what is known; None when it can be either."""
+        said = wording.outcome(test, lambda name: knowledge.get(name) is Content.EXCEPTION)
+        if said is not None:
+            return said
         match test:
             case nodes.UnaryOp() if test.op == "not":
                 inner = self.truth(test.operand, knowledge)

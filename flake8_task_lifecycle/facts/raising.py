@@ -21,6 +21,7 @@ from flake8_task_lifecycle.facts.shelters import (
     is_translated,
 )
 from flake8_task_lifecycle.facts.shelters import is_seen as seen
+from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, spawned_functions, targets
 from flake8_task_lifecycle.facts.values import NONE, Definition, External, Instance, Value, Values, known_names
 from flake8_task_lifecycle.flow import walk
@@ -234,22 +235,39 @@ def _is_plain_future(facts: Facts, value: nodes.NodeNG) -> bool:
 
 
 def _of_held_task(facts: Facts, value: nodes.NodeNG, levels: int) -> Danger:
-    """What awaiting an attribute brings that holds tasks of known coroutines alone; ANY for whatever else it is.
+    """What awaiting an attribute or a local brings that holds tasks of known coroutines alone; ANY for all else.
 
-    One that somebody has cancelled brings that to whoever awaits it.
+    One that somebody has cancelled brings that to whoever awaits it; a local, where its own function cancels it.
     """
-    owner = facts.evaluator.classes.of_self(value.expr) if isinstance(value, nodes.Attribute) else None
-    if owner is None:
-        return ANY
-    stored = [store.parent for store in facts.evaluator.classes.stores(owner, value.attrname)]
+    stored, cancelled = _stores_of(facts, value)
     if not all(isinstance(one, nodes.Assign | nodes.AnnAssign) for one in stored):
         return ANY
     made = [one.value for one in stored if one.value is not None and not _is_none(one.value)]
     spawns = [facts.spawns.of(one) if isinstance(one, nodes.Call) else None for one in made]
-    run = [spawned_functions(facts, spawn) if spawn is not None else () for spawn in spawns]
-    if not run or not all(run):
-        return ANY
-    return _union(iter((_CANCELLED, *(_of_coroutine(facts, one, levels) for found in run for one in found))))
+    return _union(iter((cancelled, *(_of_spawned(facts, one, levels) for one in spawns)))) if spawns else ANY
+
+
+def _stores_of(facts: Facts, place: nodes.NodeNG) -> tuple[list[nodes.NodeNG], Danger]:
+    """The statements that fill an attribute of the object or a plain local, and what a cancel of it brings."""
+    if isinstance(place, nodes.Attribute):
+        owner = facts.evaluator.classes.of_self(place.expr)
+        stores = facts.evaluator.classes.stores(owner, place.attrname) if owner is not None else []
+        return [store.parent for store in stores], _CANCELLED
+    function = facts.names.local_scope(place, place.name) if isinstance(place, nodes.Name) else None
+    if function is None:
+        return [], NEVER
+    frame = facts.frame(function)
+    loads = [*frame.loads.get(place.name, ()), *(load for load, _ in frame.captured.get(place.name, ()))]
+    is_cancelled = any(last_word(load.parent) == "cancel" for load in loads)
+    return [store.parent for store in function.locals[place.name]], _CANCELLED if is_cancelled else NEVER
+
+
+def _of_spawned(facts: Facts, spawn: Spawn | None, levels: int) -> Danger:
+    """What a spawned coroutine brings to whoever awaits its task."""
+    if spawn is not None and isinstance(spawn.coroutine, nodes.Call):
+        return _of_awaitable(facts, spawn.coroutine, levels)
+    run = spawned_functions(facts, spawn) if spawn is not None else ()
+    return _union(_of_coroutine(facts, one, levels) for one in run) if run else ANY
 
 
 def _is_none(value: nodes.NodeNG) -> bool:
