@@ -55,6 +55,7 @@ _HOLDERS = (
 )
 _MAX_DEPTH = 5
 NO_START = "no start is seen"
+AWAITED = "awaited directly"
 
 
 class Entries:
@@ -79,13 +80,13 @@ class Entries:
             return Answer(Known.YES, "a test")
         own = self.starts(function.name, function, (self._facts.qualified(function),))
         if Start.AWAITED in own:
-            return Answer(Known.NO, "awaited directly")
+            return Answer(Known.NO, AWAITED)
         if enclosing_function(function) is not None:
             decorated = self._decorated(function)
             if decorated is None:
                 return Answer(Known.UNKNOWN, "too large a project")
             own |= decorated
-            return Answer(Known.NO, "awaited directly") if Start.AWAITED in own else self._answer(own)
+            return Answer(Known.NO, AWAITED) if Start.AWAITED in own else self._answer(own)
         names = self._names(function)
         own |= self.starts(function.name, function, names) if len(names) > 1 else _NONE
         started = own or self._elsewhere(function, names, apart_from="await")
@@ -93,7 +94,7 @@ class Entries:
         if started is None or found is None:
             return Answer(Known.UNKNOWN, "too large a project")
         found |= started
-        return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(found)
+        return Answer(Known.NO, AWAITED) if Start.AWAITED in found else self._answer(found)
 
     def _decorated(self, function: nodes.FunctionDef) -> Starts | None:
         """What the project does with the functions that it decorates with what returns this nested one.
@@ -155,6 +156,11 @@ class Entries:
             if Start.AWAITED in found or (found and not near):
                 break
         return found
+
+    def is_started(self, call: nodes.Call) -> bool:
+        """Whether what a call makes is run as a task of its own, or may be, and is not awaited."""
+        starts = self._fate(call, _MAX_DEPTH)
+        return bool(starts) and Start.AWAITED not in starts
 
     @staticmethod
     def _answer(starts: Starts) -> Answer:
