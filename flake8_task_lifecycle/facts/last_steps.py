@@ -43,7 +43,7 @@ def _ends_its_task(call: Call, depth: int) -> bool:
     entry = facts.entries.is_entry(function)
     if entry.reason == NO_START:
         return facts.runners.may_be_run_by_decorator(function)
-    return not entry.is_no or is_last_step(facts, function, depth - 1)
+    return entry.is_yes or is_last_step(facts, function, depth - 1)
 
 
 def _is_timed(awaited: nodes.Await) -> bool:
