@@ -142,6 +142,8 @@ class Handlers:
                 return Answer(Known.UNKNOWN, start), looping, site
             if is_last_step(self._facts, function):
                 return Answer(Known.NO, ENDS), looping, site
+        if all(isinstance(one, nodes.Await) and self._facts.coroutines.never_suspends(one.value) for one in waits):
+            return Answer(Known.NO, "nothing suspends there"), looping, site
         if not self._lingers(site) and raised_by_callers(self._facts, informed or site):
             return Answer(Known.NO, CALLERS_RAISE), looping, site
         doubt = self._doubt(node, function, caught, waits if not looping else [])
