@@ -189,10 +189,14 @@ def _makes_coroutine(_facts: Facts | None, node: nodes.NodeNG) -> bool:
 
 
 def _may_be_overridden(evaluator: Evaluator, function: nodes.NodeNG) -> bool:
-    """Whether a method is only a promise, or a class of its module below its own has another."""
+    """Whether a method is only a promise, or a class below its own has another, or may have."""
     owner = enclosing_class(function)
-    below = evaluator.classes.subclasses(owner) if owner is not None else []
-    return is_abstract(function) or any(function.name in one.locals for one in below)
+    if owner is None or is_abstract(function):
+        return owner is not None
+    if any(function.name in one.locals for one in evaluator.classes.subclasses(owner)):
+        return True
+    others = evaluator.elsewhere.implementations(owner, function.name)
+    return others is None or bool(others)
 
 
 def _never_waits(_facts: Facts | None, function: nodes.NodeNG) -> bool:
