@@ -306,7 +306,7 @@ class Entries:
         word = last_word(call.func)
         if names & {"asyncio.wait_for"} or word == "wait_for":
             return self._fate(call, depth - 1)
-        if names & _runners() or _STARTING_WORDS.search(word):
+        if names & _runners() or _STARTING_WORDS.search(word) or _is_given_to_starter(call, argument):
             return _STARTED
         if word in library.CONTAINER_ADDERS | {"list", "tuple", "set"}:
             return _MAYBE
@@ -332,6 +332,8 @@ class Entries:
         if word in {"partial", "wraps"}:
             return self._handed(parent, depth - 1)
         if self._facts.spawns.of(parent) is not None or names & _runners() or _STARTING_WORDS.search(word):
+            return _STARTED
+        if _is_given_to_starter(parent, node):
             return _STARTED
         through = self._through(parent, node) or _NONE
         if Start.AWAITED not in through or Start.STARTED in through:
@@ -389,6 +391,17 @@ def _is_of_base(expression: nodes.NodeNG) -> bool:
         isinstance(expression, nodes.Attribute)
         and isinstance(expression.expr, nodes.Call)
         and last_word(expression.expr.func) == "super"
+    )
+
+
+def _is_given_to_starter(call: nodes.Call, argument: nodes.NodeNG) -> bool:
+    """``run_sync(nursery.start_soon, run)``, ``call_soon_threadsafe(spawn, run())``: one argument starts another."""
+    starter = call.args[0] if call.args else None
+    return (
+        isinstance(starter, nodes.Attribute | nodes.Name)
+        and starter is not argument
+        and argument in call.args
+        and _STARTING_WORDS.search(last_word(starter)) is not None
     )
 
 
