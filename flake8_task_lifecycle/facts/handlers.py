@@ -62,7 +62,7 @@ class Handlers:
         self._raising: dict[nodes.ExceptHandler, bool] = {}
         self._waits_without_end = cache(self._find_endless_wait)
         self._waiting_loops = cache(self._find_waiting_loops)
-        self._asking = Asking(facts)
+        self.asking = Asking(facts)
         self.managers = Managers(facts)
 
     @property
@@ -213,7 +213,7 @@ class Handlers:
             return "stands in a handler that raises"
         if self._is_shielded(site.node):
             return "shielded"
-        if site.within is not None and self._asking.asks(site.within):
+        if site.within is not None and self.asking.asks(site.within):
             return ASKS
         if not looping and site.function in self._facts.cancelled.arranged:
             return ARRANGED
