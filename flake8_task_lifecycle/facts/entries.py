@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks, library
+from flake8_task_lifecycle.facts.computed import may_name
 from flake8_task_lifecycle.facts.definitions import is_generator, positional
 from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.frameworks import Does
@@ -94,7 +95,24 @@ class Entries:
         if started is None or found is None:
             return Answer(Known.UNKNOWN, "too large a project")
         found |= started
+        if not found and self._is_looked_up(function):
+            return Answer(Known.UNKNOWN, "may be started by a computed name")
         return Answer(Known.NO, AWAITED) if Start.AWAITED in found else self._answer(found)
+
+    def _is_looked_up(self, function: nodes.FunctionDef) -> bool:
+        """Whether the class starts what it looks up on its own object: ``create_task(getattr(self, word)(...))``."""
+        owner, classes = enclosing_class(function), self._facts.evaluator.classes
+        if owner is None:
+            return False
+        return any(
+            len(lookup.args) > 1
+            and isinstance(lookup.parent, nodes.Call)
+            and lookup.parent.func is lookup
+            and classes.of_self(lookup.args[0]) in classes.hierarchy(owner)
+            and may_name(self._facts, lookup.args[1], function.name)
+            and self.is_started(lookup.parent)
+            for lookup in self._facts.tree.calls.get("getattr", ())
+        )
 
     def _decorated(self, function: nodes.FunctionDef) -> Starts | None:
         """What the project does with the functions that it decorates with what returns this nested one.

@@ -191,14 +191,29 @@ def _loads(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.NodeNG]:
 
 
 def _is_called_by_computed_name(facts: Facts, function: nodes.FunctionDef) -> bool:
-    """Whether a method may be a hook: several files have one of its name, and some call what ``getattr`` computes."""
-    project = facts.world.project
-    if project is None or enclosing_class(function) is None:
+    """Whether a method may be a hook: several files have one of its name, and some call what ``getattr`` computes.
+
+    One other file is enough where it keeps what a base class promises.
+    """
+    project, owner = facts.world.project, enclosing_class(function)
+    if project is None or owner is None:
         return False
     others = [text for path, text in project.texts() or () if path != project.module.path and not project.is_test(path)]
     hook = re.compile(rf"^\s+(?:async )?def {function.name}\(\s*self\b", re.MULTILINE)
     hooks = sum(1 for text in others if hook.search(text))
-    return hooks >= _FEWEST_HOOKS and any("getattr(" in text and _COMPUTED_CALL.search(text) for text in others)
+    if hooks < _FEWEST_HOOKS and not (hooks and _keeps_promise(facts, owner, function)):
+        return False
+    return any("getattr(" in text and _COMPUTED_CALL.search(text) for text in others)
+
+
+def _keeps_promise(facts: Facts, owner: nodes.ClassDef, function: nodes.FunctionDef) -> bool:
+    """Whether a method overrides one of a base class of the project that does nothing itself."""
+
+    def promises(_facts: Facts, node: nodes.NodeNG) -> bool:
+        methods = node.locals.get(function.name, ()) if isinstance(node, nodes.ClassDef) else ()
+        return any(isinstance(one, nodes.FunctionDef) and is_abstract(one) for one in methods)
+
+    return any(facts.world.ask(name, promises) for name in sorted(ancestors(facts, owner)))
 
 
 def _enters(call: Call, function: nodes.FunctionDef) -> bool:
