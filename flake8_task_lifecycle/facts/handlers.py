@@ -140,7 +140,7 @@ class Handlers:
             start = self._likely_start(node, function) if entry.reason == NO_START else ""
             if start:
                 return Answer(Known.UNKNOWN, start), looping, site
-            if is_last_step(self._facts, function):
+            if isinstance(node, nodes.ExceptHandler) and is_last_step(self._facts, function):
                 return Answer(Known.NO, ENDS), looping, site
         if all(isinstance(one, nodes.Await) and self._facts.coroutines.never_suspends(one.value) for one in waits):
             return Answer(Known.NO, "nothing suspends there"), looping, site
