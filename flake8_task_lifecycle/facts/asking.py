@@ -32,7 +32,7 @@ class Asking:
 
     def _find_asking(self, node: nodes.Call | nodes.If) -> bool:
         if isinstance(node, nodes.If):
-            return self._tests_owner_flag(node.test) or self._tests_canceller(node)
+            return self.tests_owner_flag(node.test) or self._tests_canceller(node)
         if _looks_up(node, "cancelling"):
             return True
         word, is_used = last_word(node.func), not isinstance(node.parent, nodes.Expr)
@@ -40,7 +40,7 @@ class Asking:
             return word == "uncancel" or is_used
         return _answers(self._facts, node, _asks_itself if is_used else _asks_and_raises)
 
-    def _tests_owner_flag(self, test: nodes.NodeNG) -> bool:
+    def tests_owner_flag(self, test: nodes.NodeNG) -> bool:
         """Whether a test reads a flag that the statement before a ``cancel()`` of the module sets."""
         if not self._flags_before_cancel:
             return False

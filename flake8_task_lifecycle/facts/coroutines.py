@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import library
-from flake8_task_lifecycle.facts.definitions import is_generator, is_plainly_decorated
+from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.evaluator import Evaluator
 from flake8_task_lifecycle.facts.values import Definition, External, Values, known_names
 from flake8_task_lifecycle.flow import walk
-from flake8_task_lifecycle.names import Names, dotted, member_name
+from flake8_task_lifecycle.names import Names, dotted, enclosing_class, member_name
 from flake8_task_lifecycle.tree import Tree
 
 if TYPE_CHECKING:
@@ -126,12 +126,26 @@ class Coroutines:
         values = self._evaluator.of(function)
         return bool(values) and all(self._never_waits(value) for value in values)
 
-    def _never_waits(self, function: object) -> bool:
+    def never_suspends(self, coroutine: nodes.NodeNG) -> bool:
+        """Whether a coroutine of the project is known to have no step that can wait: no promise, and not overridden."""
+        if not isinstance(coroutine, nodes.Call):
+            return False
+        values = self._evaluator.of(coroutine.func)
+        return bool(values) and all(self._never_waits(value, surely=True) for value in values)
+
+    def _never_waits(self, function: object, *, surely: bool = False) -> bool:
         match function:
             case Definition(node):
-                return _never_waits(None, node)
+                return _never_waits(None, node) and not (surely and _may_be_overridden(self._evaluator, node))
             case External(name):
-                return bool(self._evaluator.elsewhere.ask(name, _never_waits))
+                return bool(
+                    self._evaluator.elsewhere.ask(
+                        name,
+                        lambda facts, node: (
+                            _never_waits(facts, node) and not (surely and _may_be_overridden(facts.evaluator, node))
+                        ),
+                    )
+                )
         return False
 
     def _is_bounded(self, queue: nodes.NodeNG) -> bool:
@@ -172,6 +186,17 @@ def _has_bound(call: nodes.Call) -> bool:
 
 def _makes_coroutine(_facts: Facts | None, node: nodes.NodeNG) -> bool:
     return isinstance(node, nodes.AsyncFunctionDef) and is_plainly_decorated(node) and not is_generator(node)
+
+
+def _may_be_overridden(evaluator: Evaluator, function: nodes.NodeNG) -> bool:
+    """Whether a method is only a promise, or a class below its own has another, or may have."""
+    owner = enclosing_class(function)
+    if owner is None or is_abstract(function):
+        return owner is not None
+    if any(function.name in one.locals for one in evaluator.classes.subclasses(owner)):
+        return True
+    others = evaluator.elsewhere.implementations(owner, function.name)
+    return others is None or bool(others)
 
 
 def _never_waits(_facts: Facts | None, function: nodes.NodeNG) -> bool:

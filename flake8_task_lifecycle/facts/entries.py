@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from astroid import nodes
 
 from flake8_task_lifecycle.facts import frameworks, library
+from flake8_task_lifecycle.facts.computed import may_name
 from flake8_task_lifecycle.facts.definitions import is_generator, positional
 from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.frameworks import Does
@@ -55,6 +56,7 @@ _HOLDERS = (
 )
 _MAX_DEPTH = 5
 NO_START = "no start is seen"
+AWAITED = "awaited directly"
 
 
 class Entries:
@@ -79,13 +81,13 @@ class Entries:
             return Answer(Known.YES, "a test")
         own = self.starts(function.name, function, (self._facts.qualified(function),))
         if Start.AWAITED in own:
-            return Answer(Known.NO, "awaited directly")
+            return Answer(Known.NO, AWAITED)
         if enclosing_function(function) is not None:
             decorated = self._decorated(function)
             if decorated is None:
                 return Answer(Known.UNKNOWN, "too large a project")
             own |= decorated
-            return Answer(Known.NO, "awaited directly") if Start.AWAITED in own else self._answer(own)
+            return Answer(Known.NO, AWAITED) if Start.AWAITED in own else self._answer(own)
         names = self._names(function)
         own |= self.starts(function.name, function, names) if len(names) > 1 else _NONE
         started = own or self._elsewhere(function, names, apart_from="await")
@@ -93,7 +95,24 @@ class Entries:
         if started is None or found is None:
             return Answer(Known.UNKNOWN, "too large a project")
         found |= started
-        return Answer(Known.NO, "awaited directly") if Start.AWAITED in found else self._answer(found)
+        if not found and self._is_looked_up(function):
+            return Answer(Known.UNKNOWN, "may be started by a computed name")
+        return Answer(Known.NO, AWAITED) if Start.AWAITED in found else self._answer(found)
+
+    def _is_looked_up(self, function: nodes.FunctionDef) -> bool:
+        """Whether the class starts what it looks up on its own object: ``create_task(getattr(self, word)(...))``."""
+        owner, classes = enclosing_class(function), self._facts.evaluator.classes
+        if owner is None:
+            return False
+        return any(
+            len(lookup.args) > 1
+            and isinstance(lookup.parent, nodes.Call)
+            and lookup.parent.func is lookup
+            and classes.of_self(lookup.args[0]) in classes.hierarchy(owner)
+            and may_name(self._facts, lookup.args[1], function.name)
+            and self.is_started(lookup.parent)
+            for lookup in self._facts.tree.calls.get("getattr", ())
+        )
 
     def _decorated(self, function: nodes.FunctionDef) -> Starts | None:
         """What the project does with the functions that it decorates with what returns this nested one.
@@ -155,6 +174,11 @@ class Entries:
             if Start.AWAITED in found or (found and not near):
                 break
         return found
+
+    def is_started(self, call: nodes.Call) -> bool:
+        """Whether what a call makes is run as a task of its own, or may be, and is not awaited."""
+        starts = self._fate(call, _MAX_DEPTH)
+        return bool(starts) and Start.AWAITED not in starts
 
     @staticmethod
     def _answer(starts: Starts) -> Answer:
@@ -300,7 +324,7 @@ class Entries:
         word = last_word(call.func)
         if names & {"asyncio.wait_for"} or word == "wait_for":
             return self._fate(call, depth - 1)
-        if names & _runners() or _STARTING_WORDS.search(word):
+        if names & _runners() or _STARTING_WORDS.search(word) or _is_given_to_starter(call, argument):
             return _STARTED
         if word in library.CONTAINER_ADDERS | {"list", "tuple", "set"}:
             return _MAYBE
@@ -326,6 +350,8 @@ class Entries:
         if word in {"partial", "wraps"}:
             return self._handed(parent, depth - 1)
         if self._facts.spawns.of(parent) is not None or names & _runners() or _STARTING_WORDS.search(word):
+            return _STARTED
+        if _is_given_to_starter(parent, node):
             return _STARTED
         through = self._through(parent, node) or _NONE
         if Start.AWAITED not in through or Start.STARTED in through:
@@ -383,6 +409,17 @@ def _is_of_base(expression: nodes.NodeNG) -> bool:
         isinstance(expression, nodes.Attribute)
         and isinstance(expression.expr, nodes.Call)
         and last_word(expression.expr.func) == "super"
+    )
+
+
+def _is_given_to_starter(call: nodes.Call, argument: nodes.NodeNG) -> bool:
+    """``run_sync(nursery.start_soon, run)``, ``call_soon_threadsafe(spawn, run())``: one argument starts another."""
+    starter = call.args[0] if call.args else None
+    return (
+        isinstance(starter, nodes.Attribute | nodes.Name)
+        and starter is not argument
+        and argument in call.args
+        and _STARTING_WORDS.search(last_word(starter)) is not None
     )
 
 

@@ -44,7 +44,7 @@ def discards(facts: Facts) -> list[Discard]:
 def _lost_through(
     facts: Facts, function: nodes.FunctionDef, guarded: nodes.Try | nodes.TryStar
 ) -> Iterator[nodes.NodeNG]:
-    leaving = [statement for statement in _leaving(guarded.finalbody, False) if not _is_asked(statement, guarded)]
+    leaving = [one for one in _leaving(guarded.finalbody, False) if not _is_asked(facts, one, guarded)]
     if not leaving:
         return
     protected = [*guarded.orelse, *(part for handler in guarded.handlers for part in handler.body)]
@@ -76,14 +76,19 @@ def _leaving(block: Iterable[nodes.NodeNG], in_loop: bool) -> Iterator[nodes.Nod
                 yield from _leaving(node.get_children(), in_loop)
 
 
-def _is_asked(statement: nodes.NodeNG, guarded: nodes.Try | nodes.TryStar) -> bool:
-    """Whether the statement stands under a test of what happened before: ``exc_info``, or a name set in the body."""
+def _is_asked(facts: Facts, statement: nodes.NodeNG, guarded: nodes.Try | nodes.TryStar) -> bool:
+    """Whether the statement stands under a test of what happened before.
+
+    ``exc_info``, a name set in the body, or a flag that the owner sets just before it cancels.
+    """
     inside = [*guarded.body, *guarded.orelse, *(part for handler in guarded.handlers for part in handler.body)]
     stored = {node.name for node in walk(inside) if isinstance(node, nodes.AssignName)}
     stored |= {node.attrname for node in walk(inside) if isinstance(node, nodes.AssignAttr)}
     parent = statement.parent
     while parent is not guarded:
         if isinstance(parent, nodes.If):
+            if facts.handlers.asking.tests_owner_flag(parent.test):
+                return True
             for node in walk([parent.test]):
                 if last_word(node) in stored | {"exc_info", "exception", "cancelled", "cancelling"}:
                     return True

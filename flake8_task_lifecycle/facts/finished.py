@@ -26,6 +26,7 @@ _TRANSPARENT = frozenset({"asyncio.shield", "asyncio.wait_for"})
 _TAKERS = frozenset({"get", "get_nowait"})
 _FEEDERS = frozenset({"put", "put_nowait"})
 _HARMLESS = _TAKERS | {"empty", "full", "qsize", "task_done", "join"}
+_COPIES = frozenset({"list", "tuple", "set", "frozenset", "sorted"})
 _ENDING = frozenset({"done", "cancelled", "wait", "gather", "wait_for", "result"})
 
 
@@ -133,12 +134,18 @@ class Finished:
         return False
 
     def is_done_set(self, collection: nodes.NodeNG) -> bool:
-        """Whether a name only ever is the first of what ``asyncio.wait`` gives: the tasks that are done."""
+        """Whether a collection only ever has tasks that are done.
+
+        The first of what ``asyncio.wait`` gives, or ``[task for task in tasks if task.done()]``.
+        """
         if not isinstance(collection, nodes.Name):
-            return False
+            return _chooses_done(collection)
         binding = self._facts.names.binding(collection, collection.name)
         stores = binding.nodes if binding is not None else ()
-        return bool(stores) and all(self._wait_that_gives(store, 0) is not None for store in stores)
+        return bool(stores) and all(
+            self._wait_that_gives(store, 0) is not None or _chooses_done(getattr(store.parent, "value", None))
+            for store in stores
+        )
 
     def _holds_finished(self, queue: nodes.NodeNG) -> bool:
         """Whether all that is put into a queue, as far as its module shows, are tasks whose done callback does it."""
@@ -184,6 +191,24 @@ class Finished:
 def _held(task: nodes.NodeNG) -> Reached:
     own = frozenset({_text(task)})
     return Reached(own, frozenset()) if isinstance(task, nodes.Name) else Reached(frozenset(), own)
+
+
+def _chooses_done(value: nodes.NodeNG | None) -> bool:
+    """Whether a comprehension gives just those of its elements that say that they are done."""
+    if isinstance(value, nodes.Call) and last_word(value.func) in _COPIES and len(value.args) == 1:
+        value = value.args[0]
+    if not isinstance(value, nodes.ListComp | nodes.SetComp | nodes.GeneratorExp) or len(value.generators) != 1:
+        return False
+    chosen = dotted(value.elt)
+    return bool(chosen) and any(
+        isinstance(test, nodes.Call) and dotted(test.func) == f"{chosen}.done"
+        for condition in value.generators[0].ifs
+        for test in _parts_of_and(condition)
+    )
+
+
+def _parts_of_and(condition: nodes.NodeNG) -> list[nodes.NodeNG]:
+    return condition.values if isinstance(condition, nodes.BoolOp) and condition.op == "and" else [condition]
 
 
 def _text(task: nodes.NodeNG) -> str:

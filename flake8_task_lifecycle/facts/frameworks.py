@@ -168,6 +168,12 @@ TABLE: tuple[Row, ...] = (
     Row(Does.RAISES, "pytest.skip", "callbacks.md: pytest.skip", f"{_PYTEST}#pytest-skip"),
     Row(Does.RAISES, "pytest.exit", "callbacks.md: pytest.exit", f"{_PYTEST}#pytest-exit"),
     Row(Does.RAISES, "pytest.xfail", "callbacks.md: pytest.xfail", f"{_PYTEST}#pytest-xfail"),
+    Row(
+        Does.RAISES,
+        "grpc.aio.ServicerContext.abort",
+        "callbacks.md: The abort of gRPC's context",
+        "https://grpc.github.io/grpc/python/grpc_asyncio.html#grpc.aio.ServicerContext.abort",
+    ),
 )
 
 

@@ -52,7 +52,8 @@ def adds_without_bound(facts: Facts, spawn: Spawn, place: Place) -> bool:
         return False
     if not place.is_global and (_lives_for_one_call(facts, place) or _may_live_briefly(facts, spawn, place)):
         return False
-    if _in_endless_loop(spawn.node) or _is_given(facts, spawn, function):
+    is_private = function.name.startswith("_")
+    if _in_endless_loop(spawn.node) or (not is_private and _is_given(facts, spawn, function)):
         return True
     if function.name == "connection_made" and not _is_own(place):
         return True
@@ -65,7 +66,7 @@ def _is_own(place: Place) -> bool:
 
 
 def _is_given(facts: Facts, spawn: Spawn, function: nodes.FunctionDef) -> bool:
-    """Whether the function spawns what its caller gives it: a wrapper runs as often as it is called."""
+    """Whether the function spawns what its caller gives it: a wrapper runs as often as whoever calls it likes."""
     coroutine = spawn.coroutine
     made = coroutine.func if isinstance(coroutine, nodes.Call) else coroutine
     if not isinstance(made, nodes.Name) or function.name in ONCE:

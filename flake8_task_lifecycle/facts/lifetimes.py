@@ -131,15 +131,18 @@ def unbounded(facts: Facts, loop: Loop) -> Answer:
     return Answer(Known.NO)
 
 
-def _ends_with_what_it_awaits(loop: nodes.While) -> bool:
-    """``while not task.done(): await asyncio.wait({task})``: the loop is over when the task is."""
+def _goes_on_until_done(loop: nodes.While) -> str:
+    """The future of ``while not future.done()``; "" for any other loop."""
     test = loop.test
     if not (isinstance(test, nodes.UnaryOp) and test.op == "not" and isinstance(test.operand, nodes.Call)):
-        return False
+        return ""
     done = test.operand.func
-    if not (isinstance(done, nodes.Attribute) and done.attrname == "done"):
-        return False
-    awaited = dotted(done.expr)
+    return dotted(done.expr) if isinstance(done, nodes.Attribute) and done.attrname == "done" else ""
+
+
+def _ends_with_what_it_awaits(loop: nodes.While) -> bool:
+    """``while not task.done(): await asyncio.wait({task})``: the loop is over when the task is."""
+    awaited = _goes_on_until_done(loop)
     return bool(awaited) and any(
         isinstance(node, nodes.Await) and any(dotted(one) == awaited for one in walk([node.value]))
         for node in inside(loop)
@@ -149,10 +152,14 @@ def _ends_with_what_it_awaits(loop: nodes.While) -> bool:
 def ends_with_what_it_shields(facts: Facts, function: nodes.FunctionDef, loop: nodes.NodeNG) -> bool:
     """``while True: try: await shield(task) ... break``: it waits on for one task, and is left once that is done.
 
-    So is a loop that waits on until it has a lock.
+    So is a loop that waits on until it has a lock, or until one future is done: ``while not future.done()``.
     """
     if not isinstance(loop, nodes.While):
         return False
+    future = _goes_on_until_done(loop)
+    if future:
+        stores = (node for node in inside(loop) if isinstance(node, nodes.AssignName | nodes.AssignAttr))
+        return all(dotted(one) != future for one in stores)
     waits = [node for node in inside(loop) if isinstance(node, nodes.Await | nodes.AsyncFor | nodes.AsyncWith)]
     if not waits or not all(isinstance(one, nodes.Await) and _is_shielded_wait(facts, one.value) for one in waits):
         return False

@@ -271,12 +271,19 @@ class Outcomes:
         if self._is_exception_in_flight(value) or self._is_nothing(value, knowledge):
             return Content.NONE
         if isinstance(value, nodes.BoolOp) and value.op == "or":
-            first = next((one for one in value.values if self.truth(one, knowledge) is not False), None)
-            return self.content(first, knowledge)
+            return self._first_true(value, knowledge)
         if isinstance(value, nodes.BoolOp | nodes.UnaryOp | nodes.Compare | nodes.Call | nodes.Await):
             outcome = self.truth(value, knowledge)
             return None if outcome is None else Content.TRUE if outcome else Content.FALSE
         return None
+
+    def _first_true(self, value: nodes.BoolOp, knowledge: Knowledge) -> Content | None:
+        """What ``a or b`` gives; a name that keeps the first of several, ``kept = kept or error``, has an exception."""
+        left = [one for one in value.values if self.truth(one, knowledge) is not False]
+        content = self.content(left[0], knowledge) if left else None
+        if content is None and len(left) > 1 and _is_kept_first(value, left[0]):
+            return self.content(left[1], knowledge)
+        return content
 
     def _is_judged(self, value: nodes.NodeNG | None, knowledge: Knowledge) -> bool:
         """Whether a value is what a function that cannot be followed says of the exception."""
@@ -306,6 +313,12 @@ class Outcomes:
             return False
         wanted = "sys.exc_info" if isinstance(value, nodes.Subscript) else "sys.exception"
         return known_names(self._facts.evaluator.of(call.func), instance=False) == {wanted} and not _is_handling(call)
+
+
+def _is_kept_first(value: nodes.BoolOp, first: nodes.NodeNG) -> bool:
+    """``kept = kept or error``: a name keeps what it has."""
+    targets = value.parent.targets if isinstance(value.parent, nodes.Assign) else ()
+    return isinstance(first, nodes.Name) and first.name in map(dotted, targets)
 
 
 def _is_error(expression: nodes.NodeNG) -> bool:

@@ -189,14 +189,29 @@ def _loads(facts: Facts, function: nodes.FunctionDef) -> Iterator[nodes.NodeNG]:
 
 
 def _is_called_by_computed_name(facts: Facts, function: nodes.FunctionDef) -> bool:
-    """Whether a method may be a hook: several files have one of its name, and some call what ``getattr`` computes."""
-    project = facts.world.project
-    if project is None or enclosing_class(function) is None:
+    """Whether a method may be a hook: several files have one of its name, and some call what ``getattr`` computes.
+
+    One other file is enough where it keeps what a base class promises.
+    """
+    project, owner = facts.world.project, enclosing_class(function)
+    if project is None or owner is None:
         return False
     others = [text for path, text in project.texts() or () if path != project.module.path and not project.is_test(path)]
     hook = re.compile(rf"^\s+(?:async )?def {function.name}\(\s*self\b", re.MULTILINE)
     hooks = sum(1 for text in others if hook.search(text))
-    return hooks >= _FEWEST_HOOKS and any("getattr(" in text and _COMPUTED_CALL.search(text) for text in others)
+    if hooks < _FEWEST_HOOKS and not (hooks and _keeps_promise(facts, owner, function)):
+        return False
+    return any("getattr(" in text and _COMPUTED_CALL.search(text) for text in others)
+
+
+def _keeps_promise(facts: Facts, owner: nodes.ClassDef, function: nodes.FunctionDef) -> bool:
+    """Whether a method overrides one of a base class of the project that does nothing itself."""
+
+    def promises(_facts: Facts, node: nodes.NodeNG) -> bool:
+        methods = node.locals.get(function.name, ()) if isinstance(node, nodes.ClassDef) else ()
+        return any(isinstance(one, nodes.FunctionDef) and is_abstract(one) for one in methods)
+
+    return any(facts.world.ask(name, promises) for name in sorted(ancestors(facts, owner)))
 
 
 def _enters(call: Call, function: nodes.FunctionDef) -> bool:
@@ -212,21 +227,28 @@ def _enters(call: Call, function: nodes.FunctionDef) -> bool:
 
 def stands_for(facts: Facts, function: nodes.FunctionDef, other: Facts, expression: nodes.NodeNG) -> Known:
     """Whether an expression of the module ``other`` is the function; an unresolved method of that name may be."""
-    name = facts.qualified(function)
     home = enclosing_class(function)
     values = other.evaluator.of(expression)
-    for value in values:
-        match value:
-            case Definition(node):
-                if node is function or other.qualified(node) == name:
-                    return Known.YES
-                owner = enclosing_class(node)
-                if owner is not None and home is not None and _shares(facts, other, owner, home):
-                    return Known.YES
-            case External() if value.name == name or _is_of_base(facts, home, value.name):
-                return Known.YES
+    if any(_is_named(facts, function, other, value) for value in values):
+        is_another = home is not None and _is_built_as_another(facts, home, other, expression)
+        return Known.NO if is_another else Known.YES
     known = all(isinstance(value, Definition | External | Instance) for value in values)
     return Known.UNKNOWN if not known and isinstance(expression, nodes.Attribute) and home is not None else Known.NO
+
+
+def _is_named(facts: Facts, function: nodes.FunctionDef, other: Facts, value: object) -> bool:
+    """Whether a value of the module ``other`` is the function, or a method whose call may be one of it."""
+    name = facts.qualified(function)
+    home = enclosing_class(function)
+    match value:
+        case Definition(node):
+            if node is function or other.qualified(node) == name:
+                return True
+            owner = enclosing_class(node)
+            return owner is not None and home is not None and _shares(facts, other, owner, home)
+        case External():
+            return bool(value.name == name or _is_of_base(facts, home, value.name))
+    return False
 
 
 def _shares(facts: Facts, other: Facts, owner: nodes.ClassDef, home: nodes.ClassDef) -> bool:
@@ -238,6 +260,39 @@ def _is_of_base(facts: Facts, home: nodes.ClassDef | None, name: str) -> bool:
     return home is not None and name.rpartition(".")[0] in ancestors(facts, home)
 
 
+def _is_built_as_another(facts: Facts, home: nodes.ClassDef, other: Facts, expression: nodes.NodeNG) -> bool:
+    """Whether an attribute, promised as of a base of a class, only ever gets objects built of other classes."""
+    receiver = expression.expr if isinstance(expression, nodes.Attribute) else None
+    classes = other.evaluator.classes
+    if not isinstance(receiver, nodes.Attribute):
+        return False
+    owner = classes.of_self(receiver.expr)
+    if owner is None:
+        return False
+    built = [
+        value
+        for one in classes.hierarchy(owner)
+        for store in classes.stores(one, receiver.attrname)
+        for value in other.evaluator.of(_value_of(store) or receiver)
+    ]
+    return bool(built) and all(_is_outside(facts, home, other, value) for value in built)
+
+
+def _is_outside(facts: Facts, home: nodes.ClassDef, other: Facts, value: object) -> bool:
+    """Whether a value is an object built of a class that is neither a given one nor below it."""
+    name = facts.qualified(home)
+
+    def derives(own: Facts, node: nodes.NodeNG) -> bool:
+        return own.qualified(node) != name and name not in ancestors(own, node)
+
+    match value:
+        case Instance(Definition(node), exact=True):
+            return derives(other, node)
+        case Instance(External(kind), exact=True):
+            return facts.world.ask(kind, derives) is True
+    return False
+
+
 def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDef) -> bool:
     """``conn = Connection(); conn.start()``: the object is new in this very function."""
     if isinstance(receiver, nodes.Call):
@@ -245,6 +300,10 @@ def _just_built(facts: Facts, receiver: nodes.NodeNG, function: nodes.FunctionDe
     if isinstance(receiver, nodes.Name):
         return _is_made(facts, receiver, function, _MAX_DEPTH)
     if isinstance(receiver, nodes.Attribute):
+        if isinstance(receiver.expr, nodes.Name) and _is_made(facts, receiver.expr, function, _MAX_DEPTH):
+            held = facts.evaluator.of(receiver)
+            objects = [one for one in held if isinstance(one, Instance)]
+            return len(objects) == len(held) and any(one.exact for one in objects)
         place = dotted(receiver)
         return any(
             isinstance(node, nodes.AssignAttr)

@@ -13,6 +13,7 @@ from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.gates import ends_loop, gates
 from flake8_task_lifecycle.facts.lifetimes import Loop, unbounded
+from flake8_task_lifecycle.facts.sentinels import gives_sentinel
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import Target, ask, spawned_functions, targets
 from flake8_task_lifecycle.facts.uses import Fate, Use
@@ -194,7 +195,8 @@ class _Reader:
         for store in binding.nodes:
             if isinstance(store.parent, nodes.Arguments):
                 self.parameters.add(name.name)
-            value = getattr(store.parent, "value", None)
+            binder = store.parent.parent if isinstance(store.parent, nodes.Tuple) else store.parent
+            value = getattr(binder, "value", None)
             if isinstance(value, nodes.Await):
                 self.awaited(value.value, ends=True)
             elif isinstance(value, nodes.Compare | nodes.BoolOp | nodes.UnaryOp) and value not in self._tested:
@@ -409,10 +411,10 @@ def _called(facts: Facts, signals: Signals) -> Iterator[nodes.NodeNG]:
     """Calls that set or close a signal, put a sentinel into it, or close the connection that the loop reads."""
     for method in sorted(_SETTERS | _PUTTERS):
         for call in facts.tree.calls.get(method, ()):
-            receiver = _receiver(call)
+            receiver = _behind(facts, _receiver(call))
             if last_word(receiver) not in signals.words or not _may_be_the_owner(facts, receiver, signals):
                 continue
-            if method in _SETTERS or _gives_sentinel(call, signals.sentinels):
+            if method in _SETTERS or gives_sentinel(facts, call, signals.sentinels):
                 yield call
     if signals.reads_stream:
         owners = {name.rpartition(".")[0] for name in signals.functions} - {""}
@@ -458,26 +460,9 @@ def _is_deleted(load: nodes.NodeNG) -> bool:
     return isinstance(load.parent, nodes.Subscript) and isinstance(load.parent.parent, nodes.Delete)
 
 
-def _gives_sentinel(call: nodes.Call, sentinels: frozenset[str]) -> bool:
-    """Whether an argument is a sentinel, a tuple with one in it, or an object made with one."""
-    words = {one.rpartition(".")[2] for one in sentinels}
-    given = (text for argument in call.args for text in _texts_in(argument))
-    return any(text in sentinels or text.rpartition(".")[2] in words for text in given)
-
-
-def _is_plain(part: nodes.NodeNG) -> bool:
-    """Whether a part of an object is a number or None: it says nothing, where a string or a name does."""
-    return isinstance(part, nodes.Const) and not isinstance(part.value, str)
-
-
-def _texts_in(argument: nodes.NodeNG) -> Iterator[str]:
-    match argument:
-        case nodes.Tuple():
-            for part in argument.elts:
-                yield from _texts_in(part)
-        case nodes.Call():
-            yield last_word(argument.func)
-            parts = (*argument.args, *(keyword.value for keyword in argument.keywords))
-            yield from (part.as_string() for part in parts if not isinstance(part, nodes.Call) and not _is_plain(part))
-        case _:
-            yield argument.as_string()
+def _behind(facts: Facts, receiver: nodes.NodeNG) -> nodes.NodeNG:
+    """The attribute that a local stands for: ``queue = self._queue``."""
+    binding = facts.names.binding(receiver, receiver.name) if isinstance(receiver, nodes.Name) else None
+    stores = binding.nodes if binding is not None else ()
+    value = getattr(stores[0].parent, "value", None) if len(stores) == 1 else None
+    return value if isinstance(value, nodes.Attribute) else receiver
