@@ -153,13 +153,17 @@ def is_target(load: nodes.NodeNG) -> bool:
 
 
 def narrowed(facts: Facts, load: nodes.NodeNG) -> Use:
-    """The use of a read; a loop over a dictionary's items gives the tasks second, one over its keys gives none."""
+    """The use of a read; a loop over a dictionary's items gives the tasks second, one over its keys gives none.
+
+    Where the tasks are the keys, they come first, and its values give none.
+    """
     if _gives_keys(facts, load):
         return Use(Fate.FORGOTTEN)
     method = load.parent
     call = method.parent if isinstance(method, nodes.Attribute) and method.expr is load else None
     if isinstance(call, nodes.Call) and call.func is method:
-        if method.attrname == "keys":
+        place = 0 if facts.holders.has_tasks_as_keys(load) else 1
+        if method.attrname == ("keys" if place else "values"):
             return Use(Fate.FORGOTTEN)
         if method.attrname == "items":
             outer = call.parent
@@ -167,7 +171,7 @@ def narrowed(facts: Facts, load: nodes.NodeNG) -> Use:
                 outer = outer.parent
             target = outer.target if isinstance(outer, nodes.For | nodes.Comprehension) else None
             if isinstance(outer, nodes.For) and isinstance(target, nodes.Tuple) and len(target.elts) == 2:
-                names = [node.name for node in walk([target.elts[1]]) if isinstance(node, nodes.AssignName)]
+                names = [node.name for node in walk([target.elts[place]]) if isinstance(node, nodes.AssignName)]
                 return Use(Fate.BOUND, names=frozenset(names))
     return facts.uses.of(load)
 
