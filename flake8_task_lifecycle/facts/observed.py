@@ -237,7 +237,7 @@ def _judge_read(read: Read, cancels: list[int], drops: bool) -> Answer:
         return watched
     match read.use.fate:
         case Fate.CALLER:
-            return _unknown("returned")
+            return NOT_OBSERVED if any(line < _line(read.load) for line in cancels) else _unknown("returned")
         case Fate.AWAITED:
             return _of_wait(read, cancels)
         case Fate.RELEASED if method != "cancel" and not read.use.by_canceller:
