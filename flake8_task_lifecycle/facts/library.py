@@ -43,6 +43,9 @@ RETURNS: dict[str, str] = {
     "concurrent.futures.ProcessPoolExecutor.submit": "concurrent.futures.Future",
 }
 
+# What runs a coroutine to its end before it returns.
+TO_THE_END = frozenset({"asyncio.run", "asyncio.Runner.run", f"{LOOP}.run_until_complete"})
+
 # The method of the receiver that waits for what it starts; those of other libraries are in the table of frameworks.
 SCOPED = frozenset({"asyncio.TaskGroup.create_task"})
 
