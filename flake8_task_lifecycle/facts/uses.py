@@ -181,6 +181,8 @@ class Uses:
                 return self._stored_name(target)
             case nodes.AssignAttr():
                 return Use(Fate.KEPT, dotted(target) or f"callee:{target.attrname}", target=target)
+            case nodes.Subscript() if is_field(target) and isinstance(target.value, nodes.Subscript | nodes.Call):
+                return Use(Fate.KEPT, "collection", target=target.value)
             case nodes.Subscript():
                 return self._put_into(target.value)
             case nodes.Tuple() | nodes.List():
@@ -219,7 +221,10 @@ class Uses:
             return FORGOTTEN
         if is_name and self._is_made_here(container):
             return Use(Fate.BOUND, names=frozenset({container.name}))
-        if is_name:
+        root = root_of(container)
+        if not (isinstance(root, nodes.Name) and self._names.local_scope(root, root.name) is not None):
+            container = root
+        if isinstance(container, nodes.Name | nodes.AssignName):
             binding = self._names.binding(container, container.name)
             at_module = binding is not None and isinstance(binding.scope, nodes.Module)
             holder = f"global:{container.name}" if at_module else f"collection:{container.name}"
@@ -339,6 +344,23 @@ class Uses:
             or (isinstance(value, External) and self._evaluator.elsewhere.defines(value.name))
             for value in self._evaluator.of(function)
         )
+
+
+def is_field(item: nodes.Subscript) -> bool:
+    """Whether an item goes by a literal name, like the field of a record: what stands beside it is something else."""
+    return isinstance(item.slice, nodes.Const) and isinstance(item.slice.value, str)
+
+
+def root_of(collection: nodes.NodeNG) -> nodes.NodeNG:
+    """The collection that holds a collection: ``jobs`` of ``jobs[key]`` and ``jobs.setdefault(key, [])``."""
+    while True:
+        match collection:
+            case nodes.Subscript() if not is_field(collection):
+                collection = collection.value
+            case nodes.Call(func=nodes.Attribute(attrname="setdefault" | "get")):
+                collection = collection.func.expr
+            case _:
+                return collection
 
 
 def _is_key(node: nodes.NodeNG, parent: nodes.NodeNG) -> bool:
