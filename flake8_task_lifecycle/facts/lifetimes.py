@@ -9,6 +9,7 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator
 from flake8_task_lifecycle.facts.drained import empties_its_test, ends_when_nothing_is_left
+from flake8_task_lifecycle.facts.repeaters import repeater
 from flake8_task_lifecycle.facts.sought import looks_for_one
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import ask, coroutine_answers, spawned_functions, targets
@@ -71,6 +72,9 @@ def _of_function(facts: Facts, function: nodes.FunctionDef, levels: int) -> Answ
             inner = [ask(facts, target, _own) for target in targets(facts, call)]
             if inner and all(answer is not None and answer.is_yes for answer in inner) and not _left_after(call):
                 return Answer(Known.YES, evidence=(facts.evidence(call, "awaits a loop without end"),))
+    repeats = repeater(facts, function)
+    if repeats is not None:
+        return Answer(Known.YES, evidence=(facts.evidence(repeats, "is called again and again"),))
     return unknown or Answer(Known.NO)
 
 
