@@ -241,12 +241,20 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES) if values == {LITERAL} and _is_boolean(facts, test) else answer
     if isinstance(test, nodes.Name):
         return _flag(test.name, wanted)
+    if isinstance(test, nodes.Compare) and len(test.ops) == 1 and _is_truth(test.ops[0][1]):
+        operator, truth = test.ops[0]
+        if operator in {"==", "is", "!=", "is not"}:
+            return _test_goes_on(facts, test.left, wanted is (truth.value is (operator in {"==", "is"})))
     if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
         operator, state = test.ops[0]
         said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
         if operator in {"==", "is", "!=", "is not"} and said.is_yes and not _sets(test.statement(), dotted(test.left)):
             return said
     return Answer(Known.NO)
+
+
+def _is_truth(right: nodes.NodeNG) -> bool:
+    return isinstance(right, nodes.Const) and isinstance(right.value, bool)
 
 
 def _is_of_self(expression: nodes.NodeNG) -> bool:
