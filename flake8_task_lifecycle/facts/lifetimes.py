@@ -27,6 +27,7 @@ _GOES_ON = re.compile(r"(?:^|_)(?:run|running|alive|active|open|opened|connected
 _ENDS = re.compile(
     r"(?:^|_)(?:stop|stopped|stopping|clos|shut|quit|exit|terminat|finish|cancel|done|kill|abort|dispos|eof|end$|ended)"
 )
+_EQUALS, _DIFFERS = frozenset({"==", "is"}), frozenset({"!=", "is not"})
 _READS = re.compile(r"(?:get|read|readline|readuntil|recv|receive)(?:_|\Z)")
 _ENDLESS_ITERATORS = frozenset({"itertools.count", "itertools.cycle", "itertools.repeat"})
 _BOUNDED_STREAMS = re.compile(
@@ -227,12 +228,7 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         answers = [_test_goes_on(facts, operand, wanted) for operand in test.values]
         return next((answer for answer in answers if not answer.is_yes), answers[0])
     if isinstance(test, nodes.Call) and not test.args and isinstance(test.func, nodes.Attribute):
-        word = test.func.attrname
-        if word in {"is_set", "get"}:
-            word = last_word(test.func.expr)
-            if not wanted and word:
-                return Answer(Known.NO if _GOES_ON.search(word) and not _ENDS.search(word) else Known.YES)
-        return _flag(word, wanted)
+        return _asked(test.func, wanted)
     if isinstance(test, nodes.Attribute):
         answer = _flag(test.attrname, wanted)
         if answer.known is not Known.UNKNOWN or not wanted:
@@ -241,20 +237,32 @@ def _test_goes_on(facts: Facts, test: nodes.NodeNG, wanted: bool) -> Answer:
         return Answer(Known.YES) if values == {LITERAL} and _is_boolean(facts, test) else answer
     if isinstance(test, nodes.Name):
         return _flag(test.name, wanted)
-    if isinstance(test, nodes.Compare) and len(test.ops) == 1 and _is_truth(test.ops[0][1]):
-        operator, truth = test.ops[0]
-        if operator in {"==", "is", "!=", "is not"}:
-            return _test_goes_on(facts, test.left, wanted is (truth.value is (operator in {"==", "is"})))
-    if isinstance(test, nodes.Compare) and _is_of_self(test.left) and len(test.ops) == 1:
-        operator, state = test.ops[0]
-        said = _flag(_state_word(state), wanted is (operator in {"==", "is"}))
-        if operator in {"==", "is", "!=", "is not"} and said.is_yes and not _sets(test.statement(), dotted(test.left)):
-            return said
+    if isinstance(test, nodes.Compare) and len(test.ops) == 1 and test.ops[0][0] in _EQUALS | _DIFFERS:
+        return _compared(facts, test, wanted)
     return Answer(Known.NO)
 
 
-def _is_truth(right: nodes.NodeNG) -> bool:
-    return isinstance(right, nodes.Const) and isinstance(right.value, bool)
+def _asked(method: nodes.Attribute, wanted: bool) -> Answer:
+    """``self._closed.is_set()``, ``self.is_running()``: what a method without arguments says."""
+    if method.attrname not in {"is_set", "get"}:
+        return _flag(method.attrname, wanted)
+    word = last_word(method.expr)
+    if not wanted and word:
+        return Answer(Known.NO if _GOES_ON.search(word) and not _ENDS.search(word) else Known.YES)
+    return _flag(word, wanted)
+
+
+def _compared(facts: Facts, test: nodes.Compare, wanted: bool) -> Answer:
+    """``self._closed.is_set() is False`` and ``self.state != State.CLOSED``."""
+    operator, right = test.ops[0]
+    wanted = wanted is (operator in _EQUALS)
+    if isinstance(right, nodes.Const) and isinstance(right.value, bool):
+        return _test_goes_on(facts, test.left, wanted is right.value)
+    if _is_of_self(test.left):
+        said = _flag(_state_word(right), wanted)
+        if said.is_yes and not _sets(test.statement(), dotted(test.left)):
+            return said
+    return Answer(Known.NO)
 
 
 def _is_of_self(expression: nodes.NodeNG) -> bool:
