@@ -14,7 +14,7 @@ from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.gates import ends_loop, gates
 from flake8_task_lifecycle.facts.lifetimes import Loop, unbounded
-from flake8_task_lifecycle.facts.loops import is_event_loop
+from flake8_task_lifecycle.facts.loops import asks_whether_closed
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import Target, ask, spawned_functions, targets
 from flake8_task_lifecycle.facts.uses import Fate, Use
@@ -178,7 +178,7 @@ class _Reader:
         return _ends(branch.body, loop) or _ends(branch.orelse, loop)
 
     def _test(self, test: nodes.NodeNG) -> None:
-        if _asks_whether_loop_is_closed(self._facts, test):
+        if asks_whether_closed(self._facts.evaluator, test):
             return
         self.sentinels |= _compared(test)
         _read_predicates(self._facts, test, self.words)
@@ -248,18 +248,6 @@ def _then_leaves(waiting: nodes.Await, loop: Loop) -> bool:
     if following is None and isinstance(statement.parent, nodes.Try) and statement.parent.orelse:
         following = statement.parent.orelse[0]
     return isinstance(statement, nodes.Return) or (following is not None and _ends([following], loop))
-
-
-def _asks_whether_loop_is_closed(facts: Facts, test: nodes.NodeNG) -> bool:
-    """``not self.loop.is_closed()``: a closed event loop runs nothing to its end, so that closing it asks nothing."""
-    while isinstance(test, nodes.UnaryOp):
-        test = test.operand
-    function = test.func if isinstance(test, nodes.Call) else None
-    return (
-        isinstance(function, nodes.Attribute)
-        and function.attrname == "is_closed"
-        and is_event_loop(facts.evaluator, function.expr)
-    )
 
 
 def _own_signals(facts: Facts, function: nodes.FunctionDef) -> Signals:
@@ -347,7 +335,7 @@ def _read_predicates(facts: Facts, test: nodes.NodeNG, words: set[str]) -> None:
                     for function in home.locals.get(node.attrname, ()):
                         if isinstance(function, nodes.FunctionDef):
                             read = (one for one in walk(function.body) if isinstance(one, nodes.Attribute))
-                            words.update(one.attrname for one in read)
+                            words.update(one.attrname for one in read if not isinstance(one.statement(), nodes.Raise))
 
 
 def _compared(test: nodes.NodeNG) -> set[str]:
