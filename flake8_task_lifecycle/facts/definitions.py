@@ -68,7 +68,7 @@ def is_property(function: nodes.NodeNG) -> bool:
     return not {"property", "cached_property", "setter"}.isdisjoint(decorator_names(function))
 
 
-_PLAIN_DECORATORS = frozenset(
+PLAIN_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "abstractmethod", "override", "final", "wraps", "property", "cached_property"}
     | {"deprecated", "no_type_check", "setter"}
 )
@@ -76,7 +76,7 @@ _PLAIN_DECORATORS = frozenset(
 
 def is_plainly_decorated(function: nodes.FunctionDef) -> bool:
     """Whether a call of the decorated function still gives what its body returns."""
-    return _PLAIN_DECORATORS.issuperset(decorator_names(function))
+    return PLAIN_DECORATORS.issuperset(decorator_names(function))
 
 
 def is_record(definition: nodes.NodeNG) -> bool:

@@ -18,6 +18,7 @@ from flake8_task_lifecycle.facts.computed import may_name
 from flake8_task_lifecycle.facts.definitions import is_generator, positional
 from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.frameworks import Does
+from flake8_task_lifecycle.facts.shapes import Shape, shape_of
 from flake8_task_lifecycle.facts.targets import ask
 from flake8_task_lifecycle.facts.values import UNKNOWN, Definition, External, Instance, Partial, known_names
 from flake8_task_lifecycle.flow import walk
@@ -79,7 +80,7 @@ class Entries:
             return Answer(Known.NO, "a generator")
         if function.name.startswith("test"):
             return Answer(Known.YES, "a test")
-        own = self.starts(function.name, function, (self._facts.qualified(function),))
+        own = self.starts(function.name, function, (self._facts.qualified(function),), shape_of(function))
         if Start.AWAITED in own:
             return Answer(Known.NO, AWAITED)
         if enclosing_function(function) is not None:
@@ -89,7 +90,7 @@ class Entries:
             own |= decorated
             return Answer(Known.NO, AWAITED) if Start.AWAITED in own else self._answer(own)
         names = self._names(function)
-        own |= self.starts(function.name, function, names) if len(names) > 1 else _NONE
+        own |= self.starts(function.name, function, names, shape_of(function)) if len(names) > 1 else _NONE
         started = own or self._elsewhere(function, names, apart_from="await")
         found = self._elsewhere(function, names, near="await") if started and Start.AWAITED not in started else _NONE
         if started is None or found is None:
@@ -167,7 +168,7 @@ class Entries:
             return None
         found = _NONE
         for facts in others:
-            starts = facts.entries.starts(function.name, None, names)
+            starts = facts.entries.starts(function.name, None, names, shape_of(function))
             if facts.is_test:
                 starts -= _AWAITED
             found |= starts
@@ -186,14 +187,20 @@ class Entries:
             return Answer(Known.YES)
         return Answer(Known.UNKNOWN, "may be started") if starts else Answer(Known.NO, NO_START)
 
-    def starts(self, word: str, function: nodes.FunctionDef | None, names: Names) -> Starts:
-        """What this module does with a function: one of its own, or one of another module by its qualified names."""
+    def starts(self, word: str, function: nodes.FunctionDef | None, names: Names, shape: Shape | None) -> Starts:
+        """What this module does with a function: one of its own, or one of another module by its qualified names.
+
+        A call that does not resolve is none of a function of another ``shape``.
+        """
         tree = self._facts.tree
         words = {word, *(alias for alias, original in tree.aliases if original == word)}
         found = _NONE
         for name in words:
             for call in tree.calls.get(name, ()):
-                found |= self._judged(self._is_of(call.func, function, names), self._fate(call, _MAX_DEPTH))
+                matched = self._is_of(call.func, function, names)
+                if matched is None and shape is not None and not shape.fits(call):
+                    continue
+                found |= self._judged(matched, self._fate(call, _MAX_DEPTH))
             for reference in self._referenced(name):
                 matched = self._is_of(reference, function, names)
                 found |= self._judged(matched, self._handed(reference, _MAX_DEPTH) if matched is not False else _NONE)

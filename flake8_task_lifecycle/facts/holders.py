@@ -25,6 +25,8 @@ _MAX_DEPTH = 12
 _ELEMENT_METHODS = frozenset(
     {"copy", "values", "items", "pop", "popleft", "popitem", "get", "union", "difference", "intersection"}
 )
+# Those of a mapping that give its values and never its keys.
+_VALUES = frozenset({"values", "get", "pop"})
 # Calls that give something whose cancel() is another matter.
 _OTHER_CANCELLABLES = frozenset(
     {"call_later", "call_at", "call_soon", "call_soon_threadsafe", "create_future", "Future", "run_in_executor"}
@@ -70,6 +72,8 @@ class Holders:
         self._attributes: dict[str, dict[nodes.ClassDef | None, list[tuple[int, Spawn]]]] = {}
         self._kept = count()
         self._mappings: set[str] = set()
+        self._keyed: set[str] = set()
+        self._unkeyed: set[str] = set()
 
     def of(self, expression: nodes.NodeNG) -> Holder | None:
         """The place that an expression names; None for what is no name or attribute."""
@@ -132,6 +136,8 @@ class Holders:
         match node:
             case nodes.Name():
                 return self._bound_to(node)
+            case nodes.Subscript() if self.has_tasks_as_keys(node.value):
+                return ()
             case nodes.Subscript() | nodes.Starred() | nodes.NamedExpr():
                 return (node.value,)
             case nodes.Await():
@@ -157,7 +163,7 @@ class Holders:
     def _call_sources(self, call: nodes.Call) -> Iterable[nodes.NodeNG]:
         function = call.func
         if isinstance(function, nodes.Attribute) and function.attrname in _ELEMENT_METHODS:
-            return (function.expr,)
+            return () if function.attrname in _VALUES and self.has_tasks_as_keys(function.expr) else (function.expr,)
         names = known_names(self._facts.evaluator.of(function), instance=False)
         if names is not None and names <= library.TRANSPARENT:
             return list(call.args)
@@ -168,8 +174,23 @@ class Holders:
         binding = self._facts.names.binding(name, name.name)
         stores = [loop] if loop is not None else binding.nodes if binding is not None else ()
         for store in stores:
-            if isinstance(store, nodes.AssignName):
+            if isinstance(store, nodes.AssignName) and not self._is_value_of_key(store):
                 yield from bound_values(store)
+
+    def _is_value_of_key(self, store: nodes.AssignName) -> bool:
+        """Whether a store takes the second of the pairs of a mapping whose keys are tasks."""
+        pair = store.parent
+        if not isinstance(pair, nodes.Tuple) or pair.elts.index(store) == 0:
+            return False
+        items = next(bound_values(store), None)
+        while isinstance(items, nodes.Call) and items.args:
+            items = items.args[0]
+        return (
+            isinstance(items, nodes.Call)
+            and isinstance(items.func, nodes.Attribute)
+            and items.func.attrname in {"items", "popitem"}
+            and self.has_tasks_as_keys(items.func.expr)
+        )
 
     def spawns(self, holder: Holder) -> list[Spawn]:
         """The spawns whose task is put there; none when something that is no task is put there too."""
@@ -226,7 +247,10 @@ class Holders:
             for name in sorted({name for one in uses for name in one.names}):
                 self._put(self._variable(spawn.value, name), spawn)
             for one in uses:
+                if one.by_key:
+                    self._keyed |= one.names or {_last_name(one.holder)}
                 if one.fate is Fate.KEPT:
+                    self._unkeyed |= set() if one.by_key else {_last_name(one.holder)}
                     self._keep(one, spawn)
                     self._keep_item(one, spawn)
 
@@ -260,7 +284,7 @@ class Holders:
             attribute = text.rpartition(".")[2]
             self._keep_under(attribute, owner, spawn)
             item = use.target.parent if use.target is not None else None
-            if isinstance(item, nodes.Subscript) and isinstance(item.parent, nodes.Assign):
+            if isinstance(item, nodes.Subscript) and isinstance(item.parent, nodes.Assign) and not use.by_key:
                 self._mappings.add(attribute)
 
     def _keep_item(self, use: Use, spawn: Spawn) -> None:
@@ -277,6 +301,11 @@ class Holders:
         self._index()
         return attribute in self._mappings
 
+    def has_tasks_as_keys(self, collection: nodes.NodeNG) -> bool:
+        """Whether a variable or attribute of this name is a mapping whose keys are tasks, and its values are not."""
+        self._index()
+        return last_word(collection) in self._keyed - self._unkeyed
+
     def _own_class(self, function: nodes.FunctionDef, receiver: str) -> nodes.ClassDef | None:
         """The class whose own object a method, or a function nested in one, calls by this name."""
         current: nodes.NodeNG | None = function
@@ -287,6 +316,10 @@ class Holders:
                 return owner if first is not None and first.name == receiver else None
             current = current.parent
         return None
+
+
+def _last_name(holder: str) -> str:
+    return holder.rpartition(".")[2].rpartition(":")[2]
 
 
 def item_text(item: nodes.Subscript) -> str:

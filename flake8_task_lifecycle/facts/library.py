@@ -43,6 +43,9 @@ RETURNS: dict[str, str] = {
     "concurrent.futures.ProcessPoolExecutor.submit": "concurrent.futures.Future",
 }
 
+# What runs a coroutine to its end before it returns.
+TO_THE_END = frozenset({"asyncio.run", "asyncio.Runner.run", f"{LOOP}.run_until_complete"})
+
 # The method of the receiver that waits for what it starts; those of other libraries are in the table of frameworks.
 SCOPED = frozenset({"asyncio.TaskGroup.create_task"})
 
@@ -103,11 +106,14 @@ TRANSPARENT = frozenset(
 # The last words of calls that make a new collection of what another holds.
 COPIES = frozenset({"list", "tuple", "set", "frozenset", "dict", "sorted", "copy", "deepcopy"})
 WEAK_CONTAINERS = frozenset({"weakref.WeakSet", "weakref.WeakValueDictionary"})
+WEAK_KEYED = frozenset({"weakref.WeakKeyDictionary"})
 WEAK_REFERENCES = frozenset({"weakref.ref", "weakref.proxy", "weakref.finalize", "weakref.WeakMethod"})
 CONTAINER_CLASSES = frozenset(
     {f"builtins.{name}" for name in ("list", "tuple", "set", "frozenset", "dict")}
     | {"collections.deque", "collections.defaultdict", "collections.OrderedDict"}
 )
+# Mappings that a look-up puts nothing into.
+LOOKED_UP = frozenset({"builtins.dict", "collections.OrderedDict", *WEAK_KEYED})
 CONTAINER_ADDERS = frozenset(
     {"append", "add", "insert", "appendleft", "extend", "extendleft", "update", "setdefault", "put", "put_nowait"}
 )

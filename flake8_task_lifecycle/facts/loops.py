@@ -25,3 +25,13 @@ def is_event_loop(evaluator: Evaluator, receiver: nodes.NodeNG) -> bool:
     if any(isinstance(value, Instance) and value.of == External(library.LOOP) for value in known):
         return True
     return not known and _LOOP_NAME.match(last_word(receiver)) is not None
+
+
+def asks_whether_closed(evaluator: Evaluator, test: nodes.NodeNG) -> bool:
+    """``not self.loop.is_closed()``: a closed event loop runs nothing to its end, so that closing it asks nothing."""
+    while isinstance(test, nodes.UnaryOp):
+        test = test.operand
+    method = test.func if isinstance(test, nodes.Call) else None
+    return (
+        isinstance(method, nodes.Attribute) and method.attrname == "is_closed" and is_event_loop(evaluator, method.expr)
+    )

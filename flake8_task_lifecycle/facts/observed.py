@@ -16,6 +16,7 @@ from flake8_task_lifecycle.facts.readers import (
     Read,
     followed,
     held_by,
+    is_of_another,
     is_target,
     loads_elsewhere,
     loads_of,
@@ -52,7 +53,9 @@ def observed(facts: Facts, spawn: Spawn, *, ends_plainly: bool = False) -> Answe
     if ends_plainly and parts[0].is_no and _is_waited_for(facts, spawn.value):
         return _unknown("a race leaves when it ends")
     if spawn.form is Form.WRAPPER and isinstance(spawn.node, nodes.Call):
-        parts += [_of_wrapper(facts, value) for value in facts.evaluator.of(spawn.node.func)]
+        function = spawn.node.func
+        apart = isinstance(function, nodes.Attribute) and isinstance(function.expr, nodes.Attribute)
+        parts += [_of_wrapper(facts, value, apart) for value in facts.evaluator.of(function)]
     return _worst(parts)
 
 
@@ -74,28 +77,32 @@ def _worst(answers: Iterable[Answer]) -> Answer:
     return next((answer for answer in answers if not answer.is_no), NOT_OBSERVED)
 
 
-def _of_wrapper(facts: Facts, value: Value) -> Answer:
-    """What a wrapper does about the outcome of the task that it spawns and returns."""
+def _of_wrapper(facts: Facts, value: Value, apart: bool) -> Answer:
+    """What a wrapper does about the outcome of the task that it spawns and returns.
+
+    ``apart``: it is called on what an attribute holds, which no function has made for itself alone.
+    """
     if isinstance(value, Partial):
-        return _of_wrapper(facts, value.function)
+        return _of_wrapper(facts, value.function, apart)
     if (
         isinstance(value, Definition)
         and isinstance(value.node, nodes.Lambda)
         and not isinstance(value.node, nodes.FunctionDef)
     ):
         return NOT_OBSERVED
-    return ask(facts, value, wrapper_observes) or _unknown("spawned by a function that is not resolved")
+    answer = ask(facts, value, partial(_wrapper_observes, apart=apart))
+    return answer or _unknown("spawned by a function that is not resolved")
 
 
-def wrapper_observes(facts: Facts, function: nodes.FunctionDef) -> Answer:
+def _wrapper_observes(facts: Facts, function: nodes.FunctionDef, apart: bool) -> Answer:
     """Whether a function sees how the task ends that it spawns and returns."""
     inner = [spawn for spawn in facts.spawns.inside(function) if not spawn.scoped]
     if not inner:
         return _unknown("the spawn is not in the wrapper")
-    return _worst(_of_value(facts, spawn.value, 0, returned=True) for spawn in inner)
+    return _worst(_of_value(facts, spawn.value, 0, returned=True, apart=apart) for spawn in inner)
 
 
-def _of_value(facts: Facts, value: nodes.NodeNG, depth: int, *, returned: bool = False) -> Answer:
+def _of_value(facts: Facts, value: nodes.NodeNG, depth: int, *, returned: bool = False, apart: bool = False) -> Answer:
     """Whether the value of an expression, a task, is observed by what takes it."""
     use = facts.uses.of(value)
     function = enclosing_function(value)
@@ -117,7 +124,7 @@ def _of_value(facts: Facts, value: nodes.NodeNG, depth: int, *, returned: bool =
             held = held_by(one.facts, one.use)
             if held is None:
                 return _unknown(f"kept in {one.use.holder}, whose readers are not known")
-            answer = _of_held(facts, held, depth, drops)
+            answer = _of_held(facts, held, depth, drops, apart=apart)
             if not answer.is_no:
                 return answer
     return NOT_OBSERVED
@@ -141,10 +148,10 @@ def _is_discard(read: Read) -> bool:
     return isinstance(callback, nodes.Attribute) and callback.attrname in _TAKERS
 
 
-def _of_held(facts: Facts, held: Held, depth: int, drops: bool) -> Answer:
+def _of_held(facts: Facts, held: Held, depth: int, drops: bool, *, apart: bool = False) -> Answer:
     if depth > _MAX_DEPTH:
         return _unknown("handed on too often")
-    own = list(loads_of(facts, held))
+    own = _of_the_same(loads_of(facts, held), apart)
     answer = _of_loads(own, depth, drops)
     if not answer.is_yes and held.place is not None and _may_be_read(facts, held.place):
         return _unknown("read by somebody who cannot be told")
@@ -155,7 +162,12 @@ def _of_held(facts: Facts, held: Held, depth: int, drops: bool) -> Answer:
     others = loads_elsewhere(facts, held)
     if others is None:
         return _unknown("the project is too large to search")
-    return _of_loads(others, depth, drops)
+    return _of_loads(_of_the_same(others, apart), depth, drops)
+
+
+def _of_the_same(loads: Iterable[Load], apart: bool) -> list[Load]:
+    """The reads that may be of what is held; ``apart``: not by a function of an object that it makes for itself."""
+    return [one for one in loads if not (apart and is_of_another(one))]
 
 
 def _may_be_read(facts: Facts, place: Place) -> bool:
@@ -236,7 +248,7 @@ def _judge_read(read: Read, cancels: list[int], drops: bool) -> Answer:
         return watched
     match read.use.fate:
         case Fate.CALLER:
-            return _unknown("returned")
+            return NOT_OBSERVED if any(line < _line(read.load) for line in cancels) else _unknown("returned")
         case Fate.AWAITED:
             return _of_wait(read, cancels)
         case Fate.RELEASED if method != "cancel" and not read.use.by_canceller:

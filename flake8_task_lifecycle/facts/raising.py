@@ -11,6 +11,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.definitions import is_abstract, is_generator, is_plainly_decorated
 from flake8_task_lifecycle.facts.lifetimes import endless_loops
+from flake8_task_lifecycle.facts.repeaters import handles_errors, repeater
 from flake8_task_lifecycle.facts.shelters import (
     ANY,
     NEVER,
@@ -76,6 +77,11 @@ def risk(facts: Facts, function: nodes.FunctionDef) -> Risk | None:
     own = next(_own_risks(facts, function), None)
     if own is not None:
         return own
+    repeats = repeater(facts, function)
+    if repeats is not None:
+        return (
+            None if handles_errors(facts, repeats) else next(_risks_among(facts, function.body, None, function), None)
+        )
     loops = endless_loops(facts, function)
     for waiting in sorted(_awaits(function), key=_position):
         if any(loop.parent_of(waiting) for loop in loops):
@@ -95,6 +101,13 @@ def _own_risks(facts: Facts, function: nodes.FunctionDef) -> Iterator[Risk]:
 
 def _in_loop(facts: Facts, loop: nodes.NodeNG, function: nodes.FunctionDef) -> Iterator[Risk]:
     parts = [loop.test, *loop.body] if isinstance(loop, nodes.While) else loop.body
+    return _risks_among(facts, parts, loop, function)
+
+
+def _risks_among(
+    facts: Facts, parts: list[nodes.NodeNG], loop: nodes.NodeNG | None, function: nodes.FunctionDef
+) -> Iterator[Risk]:
+    """The steps among some statements, of a loop or of what is repeated as a whole, that can raise unseen."""
     for step, danger in _dangers(facts, parts, _LEVELS, loop if isinstance(loop, nodes.AsyncFor) else None):
         if not seen(facts, step, danger, loop, function):
             swallowed = seen(facts, step, danger, None, function)

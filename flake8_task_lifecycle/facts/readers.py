@@ -9,8 +9,10 @@ from astroid import nodes
 
 from flake8_task_lifecycle.facts.families import classes_of, related
 from flake8_task_lifecycle.facts.reaching import is_replaced
-from flake8_task_lifecycle.facts.slots import Place
+from flake8_task_lifecycle.facts.slots import Place, is_other_thing
+from flake8_task_lifecycle.facts.targets import bound_calls
 from flake8_task_lifecycle.facts.uses import Fate, Use
+from flake8_task_lifecycle.facts.values import Definition, External
 from flake8_task_lifecycle.flow import FlowTooLarge, walk
 from flake8_task_lifecycle.model import Known
 from flake8_task_lifecycle.names import enclosing_function, last_word
@@ -73,6 +75,8 @@ def _may_be(facts: Facts, home: Facts, receiver: nodes.NodeNG, held: Held) -> bo
     place = held.place
     if place is None:
         return True
+    if is_other_thing(facts, place, receiver.parent):
+        return False
     return related(home, receiver, place.home, facts.slots.lineage(place.home), place.attribute) is not Known.NO
 
 
@@ -85,6 +89,32 @@ def loads_elsewhere(facts: Facts, held: Held) -> list[Load] | None:
     if others is None:
         return None
     return [load for other in others for load in _foreign(facts, other, held, is_global)]
+
+
+def is_of_another(load: Load) -> bool:
+    """Whether a read stands on an object that its function makes for itself and gives to nobody."""
+    facts, attribute = load
+    receiver = attribute.expr if isinstance(attribute, nodes.Attribute) else None
+    function = enclosing_function(attribute)
+    if not isinstance(receiver, nodes.Name) or function is None or receiver.name not in function.locals:
+        return False
+    frame = facts.frame(function)
+    reads = [*frame.loads[receiver.name], *(one for one, _ in frame.captured[receiver.name])]
+    return (
+        all(isinstance(read.parent, nodes.Attribute) for read in reads)
+        and not frame.all_names_read
+        and bool(made := bound_calls(facts, receiver))
+        and all(_is_constructor(facts, call) for call in made)
+    )
+
+
+def _is_constructor(facts: Facts, call: nodes.NodeNG) -> bool:
+    values = facts.evaluator.of(call.func)
+    return bool(values) and all(
+        (isinstance(value, Definition) and isinstance(value.node, nodes.ClassDef))
+        or (isinstance(value, External) and facts.world.is_class(value.name))
+        for value in values
+    )
 
 
 def _foreign(facts: Facts, other: Facts, held: Held, is_global: bool) -> Iterator[Load]:
@@ -150,13 +180,17 @@ def is_target(load: nodes.NodeNG) -> bool:
 
 
 def narrowed(facts: Facts, load: nodes.NodeNG) -> Use:
-    """The use of a read; a loop over a dictionary's items gives the tasks second, one over its keys gives none."""
+    """The use of a read; a loop over a dictionary's items gives the tasks second, one over its keys gives none.
+
+    Where the tasks are the keys, they come first, and its values give none.
+    """
     if _gives_keys(facts, load):
         return Use(Fate.FORGOTTEN)
     method = load.parent
     call = method.parent if isinstance(method, nodes.Attribute) and method.expr is load else None
     if isinstance(call, nodes.Call) and call.func is method:
-        if method.attrname == "keys":
+        place = 0 if facts.holders.has_tasks_as_keys(load) else 1
+        if method.attrname == ("keys" if place else "values"):
             return Use(Fate.FORGOTTEN)
         if method.attrname == "items":
             outer = call.parent
@@ -164,7 +198,7 @@ def narrowed(facts: Facts, load: nodes.NodeNG) -> Use:
                 outer = outer.parent
             target = outer.target if isinstance(outer, nodes.For | nodes.Comprehension) else None
             if isinstance(outer, nodes.For) and isinstance(target, nodes.Tuple) and len(target.elts) == 2:
-                names = [node.name for node in walk([target.elts[1]]) if isinstance(node, nodes.AssignName)]
+                names = [node.name for node in walk([target.elts[place]]) if isinstance(node, nodes.AssignName)]
                 return Use(Fate.BOUND, names=frozenset(names))
     return facts.uses.of(load)
 

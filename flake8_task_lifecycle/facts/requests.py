@@ -13,6 +13,7 @@ from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.families import ancestors
 from flake8_task_lifecycle.facts.gates import ends_loop, gates
 from flake8_task_lifecycle.facts.lifetimes import Loop, unbounded
+from flake8_task_lifecycle.facts.loops import asks_whether_closed
 from flake8_task_lifecycle.facts.sentinels import gives_sentinel
 from flake8_task_lifecycle.facts.spawns import Spawn
 from flake8_task_lifecycle.facts.targets import Target, ask, spawned_functions, targets
@@ -176,6 +177,8 @@ class _Reader:
         return _ends(branch.body, loop) or _ends(branch.orelse, loop)
 
     def _test(self, test: nodes.NodeNG) -> None:
+        if asks_whether_closed(self._facts.evaluator, test):
+            return
         self.sentinels |= _compared(test)
         _read_predicates(self._facts, test, self.words)
         _read_attributes(test, self.words)
@@ -332,7 +335,7 @@ def _read_predicates(facts: Facts, test: nodes.NodeNG, words: set[str]) -> None:
                     for function in home.locals.get(node.attrname, ()):
                         if isinstance(function, nodes.FunctionDef):
                             read = (one for one in walk(function.body) if isinstance(one, nodes.Attribute))
-                            words.update(one.attrname for one in read)
+                            words.update(one.attrname for one in read if not isinstance(one.statement(), nodes.Raise))
 
 
 def _compared(test: nodes.NodeNG) -> set[str]:

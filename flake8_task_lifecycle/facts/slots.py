@@ -6,18 +6,21 @@ data: what happens to the task (or to the old one), in which function, where.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.computed import key_looked_up, may_name
 from flake8_task_lifecycle.facts.families import ancestors, classes_of, related
 from flake8_task_lifecycle.facts.spawns import Form, Spawn
 from flake8_task_lifecycle.facts.uses import Fate, Use
+from flake8_task_lifecycle.facts.values import known_names
 from flake8_task_lifecycle.model import Known, Span
 from flake8_task_lifecycle.names import dotted, enclosing_function, last_word, qualified_name
 
@@ -28,6 +31,7 @@ _TAKERS = frozenset({"pop", "popleft", "popitem", "get_nowait", "remove", "disca
     "intersection_update",
     "symmetric_difference_update",
 }
+_COLLECTION_METHODS = frozenset(word for kind in (list, set, dict, deque, defaultdict) for word in dir(kind))
 _ADDERS = frozenset({"append", "add", "insert", "appendleft", "extend", "extendleft", "update", "setdefault"})
 
 
@@ -244,10 +248,36 @@ def touches_in(facts: Facts, place: Place, lineage: frozenset[str], *, is_foreig
             answers[key] = related(facts, node.expr, place.home, lineage, place.attribute)
         found.append((order, node, answers[key]))
     for _, node, known in sorted(found, key=itemgetter(0)):
-        if known is not Known.NO:
+        if known is not Known.NO and not is_other_thing(facts, place, node):
             for kind in _kinds(facts, place, node):
                 yield Touch(kind, node, known is Known.YES)
     yield from _by_name(facts, place)
+
+
+def is_other_thing(facts: Facts, place: Place, load: nodes.NodeNG) -> bool:
+    """Whether an attribute of a collection's name is another thing: a method of it is called that no collection has.
+
+    Of a collection that is not known to be of a builtin class nothing is said.
+    """
+    method = load.parent
+    is_called = isinstance(method, nodes.Attribute) and isinstance(method.parent, nodes.Call)
+    if not is_called or method.parent.func is not method or method.attrname in _COLLECTION_METHODS:
+        return False
+    return place.is_collection and not place.is_global and _is_builtin(facts, place)
+
+
+def _is_builtin(facts: Facts, place: Place) -> bool:
+    question = partial(_binds_builtins, attribute=place.attribute)
+    owner = facts.class_named(place.home)
+    return question(facts, owner) if owner is not None else bool(facts.world.ask(place.home, question))
+
+
+def _binds_builtins(facts: Facts, owner: nodes.NodeNG, attribute: str) -> bool:
+    if not isinstance(owner, nodes.ClassDef):
+        return False
+    values = [getattr(store.parent, "value", None) for store in facts.evaluator.classes.stores(owner, attribute)]
+    made = [known_names(facts.evaluator.of(value), instance=True) for value in values if value is not None]
+    return bool(made) and all(one is not None and one <= library.CONTAINER_CLASSES for one in made)
 
 
 def _touches_of_global(facts: Facts, place: Place, is_foreign: bool) -> Iterator[Touch]:

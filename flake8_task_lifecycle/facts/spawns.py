@@ -304,7 +304,7 @@ class Spawns:
             self._evaluator, function, frameworks.names(Does.KEEPS)
         ):
             return Form.WRAPPER, True
-        answers = [self._form_of_value(value) for value in self._evaluator.of(function)]
+        answers = [self._form_of_value(value) for value in self._evaluator.of(function) if not _runs_to_the_end(value)]
         forms = {form for form, _ in answers if form is not None}
         if not forms or any(form is None for form, _ in answers):
             return None, False
@@ -469,6 +469,10 @@ def _returned_elsewhere(facts: Facts, node: nodes.NodeNG) -> Returned:
 
 def _is_async(_facts: Facts, node: nodes.NodeNG) -> bool:
     return isinstance(node, nodes.AsyncFunctionDef)
+
+
+def _runs_to_the_end(function: Value) -> bool:
+    return isinstance(function, External) and function.name in library.TO_THE_END
 
 
 def _spreads(call: nodes.Call) -> bool:

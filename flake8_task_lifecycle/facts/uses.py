@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 
 from astroid import nodes
+from astroid.const import Context
 
 from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.callbacks import Callbacks
@@ -40,13 +41,15 @@ class Fate(Enum):
 class Use:
     """One fate. ``holder`` names what takes the value; ``names`` are the locals that hold it from here on.
 
-    ``target`` is the node that takes it: the store, the collection, the method that releases it.
+    ``target`` is the node that takes it: the store, the collection, the method that releases it. ``by_key``: the
+    value is a key of the mapping that takes it.
     """
 
     fate: Fate
     holder: str = ""
     names: frozenset[str] = frozenset()
     target: nodes.NodeNG | None = field(default=None, compare=False)
+    by_key: bool = field(default=False, compare=False)
 
     @property
     def by_canceller(self) -> bool:
@@ -65,8 +68,8 @@ def strongest(uses: Sequence[Use]) -> Use:
     best = max(uses, key=lambda use: _STRENGTH.index(use.fate), default=FORGOTTEN)
     names = frozenset().union(*(use.names for use in uses)) if uses else frozenset()
     if names and not best.fate.holds:
-        return Use(Fate.BOUND, names=names)
-    return Use(best.fate, best.holder, names, best.target)
+        return Use(Fate.BOUND, names=names, by_key=best.by_key)
+    return replace(best, names=names)
 
 
 # What only looks at a value: a bare expression, an attribute set on it, a comparison, a test, its text.
@@ -99,9 +102,10 @@ class Uses:
         self.of = cache(self._of)
 
     def _of(self, expression: nodes.NodeNG) -> Use:
-        node, bound = expression, []
+        node, bound, by_key = expression, list[Use](), False
         while True:
             parent = node.parent
+            by_key = by_key or _is_key(node, parent)
             match parent:
                 case nodes.NamedExpr():
                     bound.append(self._stored(parent.target))
@@ -125,7 +129,8 @@ class Uses:
                 case nodes.Attribute() if self._is_plain_read(parent):
                     pass
                 case _:
-                    return strongest([*bound, self._taken(node, parent)])
+                    taken = strongest([*bound, self._taken(node, parent)])
+                    return replace(taken, by_key=True) if by_key else taken
             node = parent
 
     def _taken(self, node: nodes.NodeNG, parent: nodes.NodeNG) -> Use:
@@ -140,6 +145,8 @@ class Uses:
                 return self._assigned(parent)
             case nodes.Attribute():
                 return self._method(parent)
+            case nodes.Subscript():
+                return self._as_key(parent)
             case nodes.Call() if node is parent.func:
                 return Use(Fate.HANDED, "callee:call")
             case nodes.Call():
@@ -174,6 +181,8 @@ class Uses:
                 return self._stored_name(target)
             case nodes.AssignAttr():
                 return Use(Fate.KEPT, dotted(target) or f"callee:{target.attrname}", target=target)
+            case nodes.Subscript() if is_field(target) and isinstance(target.value, nodes.Subscript | nodes.Call):
+                return Use(Fate.KEPT, "collection", target=target.value)
             case nodes.Subscript():
                 return self._put_into(target.value)
             case nodes.Tuple() | nodes.List():
@@ -194,16 +203,28 @@ class Uses:
                 return Use(Fate.KEPT, f"{owner.name}.{name}", target=target)
         return Use(Fate.KEPT, f"closure:{name}", target=target)
 
-    def _put_into(self, container: nodes.NodeNG) -> Use:
+    def _as_key(self, item: nodes.Subscript) -> Use:
+        """The value is the key of an item: what stores the item keeps the key, what reads it may only look it up."""
+        if item.ctx is Context.Store:
+            return replace(self._put_into(item.value, library.WEAK_KEYED), by_key=True)
+        classes = known_names(self._evaluator.of(item.value), instance=True)
+        if item.ctx is Context.Del or (classes is not None and classes <= library.LOOKED_UP):
+            return FORGOTTEN
+        return Use(Fate.HANDED, "callee:subscript")
+
+    def _put_into(self, container: nodes.NodeNG, weak: AbstractSet[str] = library.WEAK_CONTAINERS) -> Use:
         """The value goes into a collection: one made in this function, one that lives on, or a weak one."""
         is_name = isinstance(container, nodes.Name | nodes.AssignName)
         values = self._evaluator.named(container, container.name) if is_name else self._evaluator.of(container)
         classes = known_names(frozenset(values), instance=True)
-        if classes is not None and classes <= library.WEAK_CONTAINERS:
+        if classes is not None and classes <= weak:
             return FORGOTTEN
         if is_name and self._is_made_here(container):
             return Use(Fate.BOUND, names=frozenset({container.name}))
-        if is_name:
+        root = root_of(container)
+        if not (isinstance(root, nodes.Name) and self._names.local_scope(root, root.name) is not None):
+            container = root
+        if isinstance(container, nodes.Name | nodes.AssignName):
             binding = self._names.binding(container, container.name)
             at_module = binding is not None and isinstance(binding.scope, nodes.Module)
             holder = f"global:{container.name}" if at_module else f"collection:{container.name}"
@@ -266,7 +287,7 @@ class Uses:
         """``job.task``: an attribute read off a value, and not one of the methods that are judged by their name."""
         call = attribute.parent
         is_called = isinstance(call, nodes.Call) and call.func is attribute
-        return not is_called and attribute.attrname not in library.CONTAINER_FORGETTERS | {"cancel"}
+        return not is_called and attribute.attrname not in library.CONTAINER_FORGETTERS | {"cancel", "pop"}
 
     def _method(self, attribute: nodes.Attribute) -> Use:
         call = attribute.parent
@@ -323,6 +344,33 @@ class Uses:
             or (isinstance(value, External) and self._evaluator.elsewhere.defines(value.name))
             for value in self._evaluator.of(function)
         )
+
+
+def is_field(item: nodes.Subscript) -> bool:
+    """Whether an item goes by a literal name, like the field of a record: what stands beside it is something else."""
+    return isinstance(item.slice, nodes.Const) and isinstance(item.slice.value, str)
+
+
+def root_of(collection: nodes.NodeNG) -> nodes.NodeNG:
+    """The collection that holds a collection: ``jobs`` of ``jobs[key]`` and ``jobs.setdefault(key, [])``."""
+    while True:
+        match collection:
+            case nodes.Subscript() if not is_field(collection):
+                collection = collection.value
+            case nodes.Call(func=nodes.Attribute(attrname="setdefault" | "get")):
+                collection = collection.func.expr
+            case _:
+                return collection
+
+
+def _is_key(node: nodes.NodeNG, parent: nodes.NodeNG) -> bool:
+    """Whether a value is the key of what a dictionary is made of."""
+    match parent:
+        case nodes.DictComp():
+            return node is parent.key
+        case nodes.Dict():
+            return any(node is key for key, _ in parent.items)
+    return False
 
 
 def _is_log_line(call: nodes.Call, argument: nodes.NodeNG) -> bool:
