@@ -9,6 +9,7 @@ from astroid import nodes
 from flake8_task_lifecycle.facts.absorbers import Site
 from flake8_task_lifecycle.facts.arrivals import arrivals
 from flake8_task_lifecycle.facts.entries import AWAITED, NO_START
+from flake8_task_lifecycle.facts.helpers import is_private
 from flake8_task_lifecycle.facts.outcomes import Knowledge
 from flake8_task_lifecycle.facts.repeats import Call, calls_of
 from flake8_task_lifecycle.flow import FlowTooLarge, Label
@@ -22,11 +23,11 @@ _TIMED = ("timeout", "fail_after", "fail_at", "move_on_after", "move_on_at")
 
 
 def is_last_step(facts: Facts, function: nodes.FunctionDef, depth: int = _MAX_DEPTH) -> bool:
-    """Whether each call of a coroutine function starts a task, or is the last that an entry coroutine waits for.
+    """Whether each call of a private coroutine function starts a task, or is the last that an entry coroutine awaits.
 
     Nothing but what stands in a ``finally`` around the call waits after it.
     """
-    if depth <= 0 or facts.entries.is_entry(function).reason != AWAITED:
+    if depth <= 0 or not is_private(facts, function) or facts.entries.is_entry(function).reason != AWAITED:
         return False
     calls, referenced = calls_of(facts, function) or ([], True)
     own = [call for call in calls if not call.facts.is_test]
