@@ -326,7 +326,7 @@ def _is_read(node: nodes.NodeNG) -> bool:
 
 
 def _read_predicates(facts: Facts, test: nodes.NodeNG, words: set[str]) -> None:
-    """The attributes that a method or property of the project reads when a test asks it."""
+    """The attributes that a method or property of the project reads when a test asks it, those of its errors apart."""
     for node in walk([test]):
         if isinstance(node, nodes.Attribute):
             owner = facts.evaluator.classes.of_self(node.expr)
