@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from astroid import nodes
 
+from flake8_task_lifecycle.facts import library
 from flake8_task_lifecycle.facts.awaiting import is_partial_wait
 from flake8_task_lifecycle.facts.definitions import positional
 from flake8_task_lifecycle.facts.reached import Reached, accessor_text
@@ -26,7 +27,6 @@ _TRANSPARENT = frozenset({"asyncio.shield", "asyncio.wait_for"})
 _TAKERS = frozenset({"get", "get_nowait"})
 _FEEDERS = frozenset({"put", "put_nowait"})
 _HARMLESS = _TAKERS | {"empty", "full", "qsize", "task_done", "join"}
-_COPIES = frozenset({"list", "tuple", "set", "frozenset", "sorted"})
 _ENDING = frozenset({"done", "cancelled", "wait", "gather", "wait_for", "result"})
 
 
@@ -195,7 +195,7 @@ def _held(task: nodes.NodeNG) -> Reached:
 
 def _chooses_done(value: nodes.NodeNG | None) -> bool:
     """Whether a comprehension gives just those of its elements that say that they are done."""
-    if isinstance(value, nodes.Call) and last_word(value.func) in _COPIES and len(value.args) == 1:
+    if isinstance(value, nodes.Call) and last_word(value.func) in library.COPIES and len(value.args) == 1:
         value = value.args[0]
     if not isinstance(value, nodes.ListComp | nodes.SetComp | nodes.GeneratorExp) or len(value.generators) != 1:
         return False

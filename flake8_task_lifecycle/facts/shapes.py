@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from astroid import nodes
 
@@ -10,8 +10,7 @@ from flake8_task_lifecycle.facts.definitions import is_plainly_decorated, is_sta
 from flake8_task_lifecycle.names import enclosing_class
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """The parameters of a function, ``self`` apart.
 
     ``required`` of them have no default; ``takes_more``: ``*args``; ``takes_names``: ``**kwargs``; ``is_method``: it
