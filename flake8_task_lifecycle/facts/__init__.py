@@ -30,6 +30,7 @@ from flake8_task_lifecycle.facts.owners import Owners
 from flake8_task_lifecycle.facts.paths import Paths
 from flake8_task_lifecycle.facts.pending import Pending
 from flake8_task_lifecycle.facts.plain_names import PlainNames
+from flake8_task_lifecycle.facts.requests import Setter, setters
 from flake8_task_lifecycle.facts.runners import Runners
 from flake8_task_lifecycle.facts.shutdown import Shutdown
 from flake8_task_lifecycle.facts.sites import Task, task_of
@@ -134,6 +135,11 @@ class Facts:
     def held(self) -> Held:
         """What becomes of the tasks that the slots of the module hold."""
         return Held(self)
+
+    @cached_property
+    def setters(self) -> dict[str, dict[int, Setter]]:
+        """The calls that may set a signal, by the last word of what they are called on."""
+        return setters(self)
 
     @cached_property
     def leaks(self) -> Leaks:

@@ -24,6 +24,9 @@ from flake8_task_lifecycle.names import dotted, enclosing_class, enclosing_funct
 if TYPE_CHECKING:
     from flake8_task_lifecycle.facts import Facts
 
+Setter = tuple[nodes.Call, nodes.NodeNG]
+"""A call that may set a signal, and what it is called on."""
+
 _SETTERS = frozenset(
     {
         "set",
@@ -410,15 +413,24 @@ def _is_request(store: nodes.NodeNG) -> bool:
     return (named or constant) and not starts
 
 
+def setters(facts: Facts) -> dict[str, dict[int, Setter]]:
+    """The calls that may set a signal, or put a sentinel into it, with their place among all of them, by its word."""
+    found: dict[str, dict[int, Setter]] = {}
+    calls = (call for method in sorted(_SETTERS | _PUTTERS) for call in facts.tree.calls.get(method, ()))
+    for place, call in enumerate(calls):
+        receiver = _behind(facts, _receiver(call))
+        found.setdefault(last_word(receiver), {})[place] = call, receiver
+    return found
+
+
 def _called(facts: Facts, signals: Signals) -> Iterator[nodes.NodeNG]:
     """Calls that set or close a signal, put a sentinel into it, or close the connection that the loop reads."""
-    for method in sorted(_SETTERS | _PUTTERS):
-        for call in facts.tree.calls.get(method, ()):
-            receiver = _behind(facts, _receiver(call))
-            if last_word(receiver) not in signals.words or not _may_be_the_owner(facts, receiver, signals):
-                continue
-            if method in _SETTERS or gives_sentinel(facts, call, signals.sentinels):
-                yield call
+    named = {place: one for word in signals.words for place, one in facts.setters.get(word, {}).items()}
+    for _, (call, receiver) in sorted(named.items()):
+        if not _may_be_the_owner(facts, receiver, signals):
+            continue
+        if last_word(call.func) in _SETTERS or gives_sentinel(facts, call, signals.sentinels):
+            yield call
     if signals.reads_stream:
         owners = {name.rpartition(".")[0] for name in signals.functions} - {""}
         for closer in sorted(_CLOSERS):
