@@ -57,7 +57,7 @@ _HOLDERS = (
 )
 _MAX_DEPTH = 5
 NO_START = "no start is seen"
-AWAITED = "awaited directly"
+_DIRECTLY = "awaited directly"
 
 
 class Entries:
@@ -82,13 +82,13 @@ class Entries:
             return Answer(Known.YES, "a test")
         own = self.starts(function.name, function, (self._facts.qualified(function),), shape_of(function))
         if Start.AWAITED in own:
-            return Answer(Known.NO, AWAITED)
+            return Answer(Known.NO, _DIRECTLY)
         if enclosing_function(function) is not None:
             decorated = self._decorated(function)
             if decorated is None:
                 return Answer(Known.UNKNOWN, "too large a project")
             own |= decorated
-            return Answer(Known.NO, AWAITED) if Start.AWAITED in own else self._answer(own)
+            return Answer(Known.NO, _DIRECTLY) if Start.AWAITED in own else self._answer(own)
         names = self._names(function)
         own |= self.starts(function.name, function, names, shape_of(function)) if len(names) > 1 else _NONE
         started = own or self._elsewhere(function, names, apart_from="await")
@@ -98,7 +98,7 @@ class Entries:
         found |= started
         if not found and self._is_looked_up(function):
             return Answer(Known.UNKNOWN, "may be started by a computed name")
-        return Answer(Known.NO, AWAITED) if Start.AWAITED in found else self._answer(found)
+        return Answer(Known.NO, _DIRECTLY) if Start.AWAITED in found else self._answer(found)
 
     def _is_looked_up(self, function: nodes.FunctionDef) -> bool:
         """Whether the class starts what it looks up on its own object: ``create_task(getattr(self, word)(...))``."""

@@ -35,7 +35,6 @@ from flake8_task_lifecycle.facts.entries import NO_START
 from flake8_task_lifecycle.facts.exceptions import Caught
 from flake8_task_lifecycle.facts.handed_over import put_where, waits_for_handed
 from flake8_task_lifecycle.facts.helpers import raised_by_callers
-from flake8_task_lifecycle.facts.last_steps import is_last_step
 from flake8_task_lifecycle.facts.lifetimes import ends_with_what_it_shields, unbounded
 from flake8_task_lifecycle.facts.managers import Managers
 from flake8_task_lifecycle.facts.outcomes import Content, Knowledge
@@ -140,8 +139,6 @@ class Handlers:
             start = self._likely_start(node, function) if entry.reason == NO_START else ""
             if start:
                 return Answer(Known.UNKNOWN, start), looping, site
-            if isinstance(node, nodes.ExceptHandler) and is_last_step(self._facts, function):
-                return Answer(Known.NO, ENDS), looping, site
         if all(isinstance(one, nodes.Await) and self._facts.coroutines.never_suspends(one.value) for one in waits):
             return Answer(Known.NO, "nothing suspends there"), looping, site
         if not self._lingers(site) and raised_by_callers(self._facts, informed or site):

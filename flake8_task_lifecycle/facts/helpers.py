@@ -28,7 +28,7 @@ def raised_by_callers(facts: Facts, site: Site, depth: int = _MAX_DEPTH) -> bool
     It raises what the helper returned of the exception, or what it was handling itself.
     """
     function = site.function
-    if depth <= 0 or not is_private(facts, function):
+    if depth <= 0 or not _is_private(facts, function):
         return False
     calls, referenced = calls_of(facts, function) or ([], True)
     if referenced or not calls:
@@ -37,7 +37,7 @@ def raised_by_callers(facts: Facts, site: Site, depth: int = _MAX_DEPTH) -> bool
     return bool(returned) and all(_raises_after(call, one, depth) for call in calls for one in returned)
 
 
-def is_private(facts: Facts, function: nodes.FunctionDef) -> bool:
+def _is_private(facts: Facts, function: nodes.FunctionDef) -> bool:
     """Whether a function is meant for its own project only, by its name or that of what it is in."""
     if function.name.startswith("__"):
         return False

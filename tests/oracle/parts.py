@@ -232,12 +232,8 @@ WORKERS: dict[str, Worker] = {
     ),
     "stream": Worker("async def _run(self):\n    async for _ in self.source:\n        self.count += 1", inside=False),
     "awaited loop": Worker(
-        "async def _run(self):\n    await self._poll()\n    await self.source.read()\n\n"
-        "async def _poll(self):\n    while True:\n        {step}",
+        "async def _run(self):\n    await self._poll()\n\nasync def _poll(self):\n    while True:\n        {step}",
         awaited=True,
-    ),
-    "last step": Worker(
-        "async def _run(self):\n    await self._poll()\n\nasync def _poll(self):\n    while True:\n        {step}"
     ),
     "woken": Worker(
         "async def _run(self):\n    while True:\n        await self._wake.wait()\n        self._wake.clear()",
