@@ -282,14 +282,14 @@ def _is_outside(facts: Facts, home: nodes.ClassDef, other: Facts, value: object)
     """Whether a value is an object built of a class that is neither a given one nor below it."""
     name = facts.qualified(home)
 
-    def derives(own: Facts, node: nodes.NodeNG) -> bool:
+    def is_apart(own: Facts, node: nodes.NodeNG) -> bool:
         return own.qualified(node) != name and name not in ancestors(own, node)
 
     match value:
         case Instance(Definition(node), exact=True):
-            return derives(other, node)
+            return is_apart(other, node)
         case Instance(External(kind), exact=True):
-            return facts.world.ask(kind, derives) is True
+            return facts.world.ask(kind, is_apart) is True
     return False
 
 
