@@ -57,7 +57,6 @@ class Cancellations:
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._let_go: dict[nodes.Call, list[Spawn]] = {}
 
     @cached_property
     def all(self) -> list[Cancel]:
@@ -83,8 +82,8 @@ class Cancellations:
         inherited: list[Inherited],
     ) -> Cancel:
         holders = sorted(origins.holders, key=lambda one: (not one.is_attribute, one.name))
-        reason = self._reason(call, function, origins, spawns, inherited)
-        spawns = self._let_go.get(call, spawns)
+        reason, let_go = self._reason(call, function, origins, spawns, inherited)
+        spawns = let_go or spawns
         answer = Answer(Known.NO, reason) if reason else Answer(Known.YES, evidence=self._evidence(spawns))
         name = dotted(call.func.expr) or (holders[0].name if holders else "task")
         if holders and holders[0].is_attribute and "." not in name:
@@ -108,21 +107,33 @@ class Cancellations:
         origins: Origins,
         spawns: list[Spawn],
         inherited: list[Inherited],
-    ) -> str:
-        """Why nobody need wait, or who does; "" when somebody should and nobody does."""
+    ) -> tuple[str, list[Spawn]]:
+        """Why nobody need wait, or who does; "" when somebody should and nobody does.
+
+        With it the spawns of the tasks that nobody waits for here, where each is told apart; none where they are not.
+        """
         if any(spawn.node in self._facts.shutdown.named for spawn in spawns):
-            return "the start before the yield is named already"
+            return "the start before the yield is named already", []
         spawns = [spawn for spawn in spawns if not has_nothing_to_clean_up(self._facts, spawn)]
         inherited = [one for one in inherited if not one.bare]
         if not spawns and not inherited:
-            return "the task has nothing to clean up"
+            return "the task has nothing to clean up", []
         signals = self._signals(spawns).union(*(one.signals for one in inherited))
         try:
-            reason = self._reason_on_paths(call, self._facts.graph(function), origins, spawns, signals)
+            reason, let_go = self._reason_on_paths(call, self._facts.graph(function), origins, spawns, signals)
         except FlowTooLarge:
-            return "the function is too large to follow"
-        if reason:
-            return reason
+            return "the function is too large to follow", []
+        return reason or self._reason_elsewhere(call, function, origins, spawns, inherited, signals), let_go
+
+    def _reason_elsewhere(
+        self,
+        call: nodes.Call,
+        function: nodes.FunctionDef,
+        origins: Origins,
+        spawns: list[Spawn],
+        inherited: list[Inherited],
+        signals: frozenset[str],
+    ) -> str:
         if any(self._calls_back(spawn, function) for spawn in spawns) or any(
             function.name in one.calls for one in inherited
         ):
@@ -136,7 +147,7 @@ class Cancellations:
 
     def _reason_on_paths(
         self, call: nodes.Call, graph: Graph, origins: Origins, spawns: list[Spawn], signals: frozenset[str]
-    ) -> str:
+    ) -> tuple[str, list[Spawn]]:
         besides = [holder for holder in self._kept_besides(spawns) if holder.is_attribute]
         held = reached_by([*self._still_same(call, origins), *besides])
         held = Reached(held.names | _put_before(call, graph.function), held.attributes)
@@ -144,17 +155,17 @@ class Cancellations:
         steps = [index for index in graph.at(call.statement()) if not _only_raises(graph, index)]
         steps = [*steps, *(index for index in _headers(graph, call) if not _only_raises(graph, index))]
         if not steps:
-            return "cancelled on the way out of an exception"
+            return "cancelled on the way out of an exception", []
         reasons = [self._waited_on_paths(graph, steps, one, signals) for one in _each(held, spawns)]
         if reasons and all(reasons):
-            return reasons[0]
-        if len(reasons) == len(spawns):
-            self._let_go[call] = [spawn for spawn, reason in zip(spawns, reasons, strict=True) if not reason]
+            return reasons[0], []
+        is_told_apart = len(reasons) == len(spawns)
+        let_go = [spawn for spawn, reason in zip(spawns, reasons, strict=True) if not reason] if is_told_apart else []
         spawned = {spawn.node for spawn in spawns}
         lasting = reached_by(holder for holder in origins.holders if holder.scope is not graph.function)
         if self._facts.awaiting.always_after_store(graph, lasting, spawned):
-            return "an earlier call still waits for it"
-        return ""
+            return "an earlier call still waits for it", let_go
+        return "", let_go
 
     def _waited_on_paths(self, graph: Graph, steps: list[int], held: Reached, signals: frozenset[str]) -> str:
         unfinished = sorted(self._facts.awaiting.unfinished_at(graph, steps, held))
